@@ -9,6 +9,8 @@ use std::process::Command;
 
 #[path = "architecture/edges.rs"]
 mod edges;
+#[path = "architecture/house.rs"]
+mod house;
 #[path = "architecture/layers.rs"]
 mod layers;
 #[path = "architecture/purity.rs"]
@@ -70,6 +72,13 @@ const API: &[&str] = &["contract", "rights", "requests"];
 
 /// The sides of the controller: each faces other neighbours, and they meet in snapshots and events alone.
 const SIDES: &[&str] = &["api", "control", "hypervisor", "switch"];
+
+/// How many lines a function has at most, and how many a file.
+const LINES_OF_A_FUNCTION: usize = 60;
+const LINES_OF_A_FILE: usize = 500;
+
+/// Tests that type one command after another, and are longer.
+const LONG: &[&str] = &["tests/openstack/rights.rs", "tests/openstack/ways.rs"];
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -151,6 +160,62 @@ fn no_imports_within_the_api_go_round_in_a_circle() {
         let wrong = layers::circles(&imports);
         assert!(wrong.is_empty(), "{layer}: {}", wrong.join("\n"));
     }
+}
+
+/// All sources of the workspace, by their paths in it.
+fn all_sources() -> Vec<(String, String)> {
+    let metadata = metadata();
+    let mut all = Vec::new();
+    for (member, _) in ALLOWED {
+        let packages = metadata["packages"].as_array().into_iter().flatten();
+        let mut packages = packages.filter(|package| package["name"] == *member);
+        let manifest = packages.next().expect("a member")["manifest_path"].clone();
+        let manifest = PathBuf::from(manifest.as_str().expect("a path"));
+        let folder = manifest.parent().expect("a folder");
+        let name = folder.file_name().expect("a name");
+        for (path, text) in house::sources(folder) {
+            let inside = path.strip_prefix(folder).expect("a file of the folder");
+            let path = Path::new(name).join(inside).display().to_string();
+            all.push((path, text));
+        }
+    }
+    assert!(all.len() > 500, "{} sources", all.len());
+    all
+}
+
+#[test]
+fn files_and_functions_are_short() {
+    let mut wrong = Vec::new();
+    for (path, text) in all_sources() {
+        let lines = text.lines().count();
+        if lines > LINES_OF_A_FILE {
+            wrong.push(format!("{path} has {lines} lines"));
+        }
+        if !LONG.contains(&path.as_str()) {
+            let long = house::long_functions(&text, LINES_OF_A_FUNCTION);
+            wrong.extend(long.iter().map(|what| format!("{path}:{what}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_module_is_a_file_of_its_name() {
+    let in_folders = all_sources().into_iter().map(|(path, _)| path);
+    let wrong = in_folders.filter(|path| {
+        // What several test programs share would be a program of its own without a folder.
+        let is_shared = path.contains("/tests/") || path.contains("/benches/");
+        path.ends_with("/mod.rs") && !is_shared
+    });
+    assert_eq!(Vec::from_iter(wrong), [""; 0]);
+}
+
+#[test]
+fn a_long_function_is_caught_with_its_place() {
+    let source = "struct S(fn(u8));\ntrait T { fn f(a: [u8; 3]); }\n\
+                  fn short() { \"}\"; }\nfn long() -> [u8; 2] {\n // }\n {}\n '}'\n}\n";
+    assert_eq!(house::long_functions(source, 3), ["4: long has 5 lines"; 1]);
+    assert_eq!(house::long_functions(source, 5), [""; 0]);
 }
 
 #[test]

@@ -132,71 +132,67 @@ struct Case {
     end: &'static str,
 }
 
+impl Case {
+    fn new(what: &'static str, from: &Plugged, packet: String, end: &'static str) -> Self {
+        let from = format!("port/{}", from.port.id);
+        Self {
+            what,
+            from,
+            packet,
+            end,
+        }
+    }
+}
+
+fn ping(to: &Plugged, mac: &str) -> String {
+    let address = to.address();
+    format!("icmp6,dl_dst={mac},ipv6_dst={address},icmp_type=128")
+}
+
 /// `gateway` is the MAC of the router on the guests' network.
 fn cases(gateway: &str, guests: &Guests) -> Vec<Case> {
-    let from = |plugged: &Plugged| format!("port/{}", plugged.port.id);
-    let ping = |to: &Plugged, mac: &str| {
-        let address = to.address();
-        format!("icmp6,dl_dst={mac},ipv6_dst={address},icmp_type=128")
-    };
     let (a1, a2, a3, b1) = (
         &guests.slaac1,
         &guests.slaac1b,
         &guests.slaac2,
         &guests.stateful1,
     );
-    let case = |what, from: String, packet, end| Case {
-        what,
-        from,
-        packet,
-        end,
-    };
     vec![
-        case(
-            "a neighbour here",
-            from(a1),
-            ping(a2, &a2.port.mac),
-            "delivered",
-        ),
-        case(
+        Case::new("a neighbour here", a1, ping(a2, &a2.port.mac), "delivered"),
+        Case::new(
             "a neighbour elsewhere",
-            from(a1),
+            a1,
             ping(a3, &a3.port.mac),
             "delivered",
         ),
-        case(
-            "through the router",
-            from(a1),
-            ping(b1, gateway),
-            "delivered",
-        ),
-        case(
+        Case::new("through the router", a1, ping(b1, gateway), "delivered"),
+        Case::new(
             "a Router Solicitation",
-            from(a1),
+            a1,
             "icmp6,dl_dst=33:33:00:00:00:02,ipv6_dst=ff02::2,nw_ttl=255,icmp_type=133".to_owned(),
             "sent_up",
         ),
-        case(
+        Case::new(
             "to everybody",
-            from(a3),
+            a3,
             "udp6,dl_dst=33:33:00:00:00:01,ipv6_dst=ff02::1,tp_src=5353,tp_dst=5353".to_owned(),
             "delivered",
         ),
-        case(
+        Case::new(
             "from the address of another",
-            from(a1),
+            a1,
             format!("{},ipv6_src={}", ping(a2, &a2.port.mac), a3.address()),
             "dropped",
         ),
-        case(
+        Case::new(
             "a Router Advertisement of a guest",
-            from(a1),
+            a1,
             "icmp6,dl_dst=33:33:00:00:00:01,ipv6_dst=ff02::1,nw_ttl=255,icmp_type=134".to_owned(),
             "dropped",
         ),
-        case(
+        Case::new(
             "no hop left",
-            from(a1),
+            a1,
             format!("{},nw_ttl=1", ping(b1, gateway)),
             "sent_up",
         ),

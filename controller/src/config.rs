@@ -2,6 +2,7 @@
 //!
 //! Every key has a default. Everything about the cloud goes through the API instead.
 
+mod check;
 mod conntrack;
 mod control;
 mod controllers;
@@ -322,105 +323,6 @@ impl Config {
     pub fn check_metadata(&self) -> Result<(), ConfigError> {
         self.check_log()?;
         self.metadata.check_service(self.allow_plaintext)
-    }
-
-    fn check_log(&self) -> Result<(), ConfigError> {
-        logging::filter(&self.log).map(drop).map_err(|error| {
-            let value = self.log.clone();
-            ConfigError::Log { value, error }
-        })
-    }
-
-    /// Checks that all values fit together.
-    ///
-    /// # Errors
-    /// [`ConfigError::Refused`] with the first that does not.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        self.check_log()?;
-        self.check_listeners()?;
-        self.control.check()?;
-        self.store.check()?;
-        self.controllers.check()?;
-        let hypervisor_tls = self.hypervisor_tls.files();
-        for (section, files) in [("tls", &self.tls), ("hypervisor_tls", &hypervisor_tls)] {
-            let opened = files.open();
-            opened.map_err(|error| ConfigError::Tls { section, error })?;
-        }
-        if hypervisor_tls.is_on() && !hypervisor_tls.asks_clients() {
-            return Err(ConfigError::Refused {
-                key: "hypervisor_tls.client_ca",
-                value: "\"\"".to_owned(),
-                rule: "anyone could pass for a hypervisor; name the authorities of their certificates",
-            });
-        }
-        if self.auth == Auth::Keystone {
-            self.keystone.check(self.allow_plaintext)?;
-        }
-        if self.nova.enabled {
-            self.nova.check(&self.keystone, self.allow_plaintext)?;
-        }
-        if self.auth == Auth::Headers && self.trusted_proxies.is_empty() {
-            return Err(ConfigError::Refused {
-                key: "trusted_proxies",
-                value: "[]".to_owned(),
-                rule: "nobody could call: auth = \"headers\" needs an address that the headers come from",
-            });
-        }
-        let Ra {
-            min_interval,
-            max_interval,
-            lifetime,
-        } = self.ra;
-        let refused = |key, value: &dyn std::fmt::Display, rule| {
-            Err(ConfigError::Refused {
-                key,
-                value: value.to_string(),
-                rule,
-            })
-        };
-        if !(4..=1800).contains(&max_interval) {
-            return refused(
-                "ra.max_interval",
-                &max_interval,
-                "4 to 1800 seconds (RFC 4861 section 6.2.1)",
-            );
-        }
-        if min_interval < 3 || u32::from(min_interval) * 4 > u32::from(max_interval) * 3 {
-            return refused(
-                "ra.min_interval",
-                &min_interval,
-                "3 seconds to three quarters of ra.max_interval (RFC 4861 section 6.2.1)",
-            );
-        }
-        if lifetime != 0 && !(max_interval..=9000).contains(&lifetime) {
-            return refused(
-                "ra.lifetime",
-                &lifetime,
-                "0, or from ra.max_interval to 9000 seconds (RFC 4861 section 6.2.1)",
-            );
-        }
-        if self.tunnel.underlay_mtu < 1280 {
-            return refused(
-                "tunnel.underlay_mtu",
-                &self.tunnel.underlay_mtu,
-                "at least 1280 octets (RFC 8200 section 5)",
-            );
-        }
-        if self.punt.rate == 0 || self.punt.burst == 0 {
-            return refused(
-                "punt",
-                &self.punt.rate.min(self.punt.burst),
-                "rate and burst are at least 1, or guests get no answers",
-            );
-        }
-        if !self.gateway.makes_sense() {
-            return refused(
-                "gateway.gone_after",
-                &self.gateway.gone_after,
-                "1 to 3600 seconds",
-            );
-        }
-        Ok(())
     }
 
     /// The settings that the cloud depends on.

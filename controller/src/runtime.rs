@@ -4,40 +4,31 @@ mod again;
 mod callers;
 mod data_dir;
 mod open_store;
+mod starting;
 mod store_age;
 mod tasks;
 
 pub use again::Again;
 
-use crate::admission;
-use crate::cluster::{Cluster, Tenures};
 use crate::config::Config;
-use crate::control::{self, ControlSocket, Known, SocketError};
-use crate::http::{self, Limits};
+use crate::control::{ControlSocket, SocketError};
+use crate::memory;
 use crate::metrics::Metrics;
-use crate::nova::NovaNotifier;
 use crate::outgoing::TrustError;
-use crate::rules::{HypervisorRules, Rules};
-use crate::seat::Seats;
-use crate::snapshot::Snapshots;
+use crate::snapshot::{Snapshot, Snapshots};
 use crate::state::{self, Owner};
 use crate::store::{CommitError, EtcdError, Measured, OpenError, Store, WatchEnded};
-use crate::stream::{Dialects, Listener, WhoIs};
-use crate::tls::{Expiries, Tls, TlsError};
-use crate::{api, hypervisor, liveness, memory, renumbering, scrape, switch};
-use again::Reload;
+use crate::tls::TlsError;
 use open_store::Opened;
-use sextant_model::Chassis;
+use starting::{Sockets, Starting};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use tasks::Tasks;
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 
 /// Why the process cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -128,27 +119,11 @@ struct WebThreads {
     metrics: Handle,
 }
 
-/// The same listener, which wakes the threads of another runtime.
-fn on_threads(listener: TcpListener, runtime: &Handle) -> std::io::Result<TcpListener> {
-    let listener = listener.into_std()?;
-    let _entered = runtime.enter();
-    TcpListener::from_std(listener)
-}
-
-/// Runs a task on another runtime, until it or this future ends.
-async fn on(runtime: Handle, task: impl Future<Output = ()> + Send + 'static) {
-    let mut tasks = JoinSet::new();
-    tasks.spawn_on(task, &runtime);
-    tasks.join_next().await;
-}
-
 async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(), RuntimeError> {
     let mut told_to_stop = pin!(signals()?);
     // Registered first: without a handler, SIGHUP would end the process.
     let hung_up = signal(SignalKind::hangup())?;
-    let [api_listener, openflow, ovsdb, metrics_listener] = listeners(config)?;
-    let tls = config.tls.open()?;
-    let hypervisor_tls = config.hypervisor_tls.files().open()?;
+    let sockets = Sockets::open(config)?;
     let metrics = Metrics::new()?;
     metrics.show_totals_only(!config.metrics_per_hypervisor);
     again.logs.count_left_out(&metrics.log_lines_left_out);
@@ -161,7 +136,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let control = config.control.socket();
     let control = control.map(|path| ControlSocket::bind(path)).transpose()?;
 
-    let (publish, snapshots) = Snapshots::new(crate::snapshot::Snapshot::default());
+    let (publish, snapshots) = Snapshots::new(Snapshot::default());
     let (events, observed) = state::events();
     let (remember, remembered) = memory::facts();
     let (refuse, refused) = mpsc::unbounded_channel();
@@ -175,121 +150,21 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         () = &mut told_to_stop => return Ok(()),
     }
 
-    let limits = admission::Limits::of_process();
-    let (change_rules, rules) = Rules::new(HypervisorRules::from(config));
-    let hypervisors = hypervisor::Context {
-        snapshots: snapshots.clone(),
-        events: events.clone(),
-        metrics: metrics.clone(),
-        seats: Seats::default(),
-        limits,
-        openflow_port: openflow.local_addr()?.port(),
-        ovsdb_port: ovsdb.local_addr()?.port(),
-        encrypted: hypervisor_tls.is_some(),
-        bfd: config.tunnel.bfd,
-        rules: rules.clone(),
-        expiries: Expiries::new(metrics.clone()),
-        cluster: cluster.clone(),
-    };
-    let switches = switch::Context {
-        databases: hypervisors.seats.clone(),
-        tenures: cluster
-            .as_ref()
-            .map_or(Tenures::All, |cluster| cluster.tenures().clone()),
-        rules,
-        limits,
-        ..switch::Context::new(snapshots.clone(), events.clone(), metrics.clone())
-    };
-    let (seats, gone_after) = (switches.seats.clone(), config.gateway.gone_after());
-    let liveness = liveness::watch(
-        snapshots.clone(),
-        seats,
-        events.clone(),
-        gone_after,
-        cluster.clone(),
-    );
-    let known = Known {
-        snapshots: snapshots.clone(),
-        neighbors: switches.neighbors.clone(),
-        databases: hypervisors.seats.clone(),
-        switches: switches.seats.clone(),
-    };
-    let scraped = scrape::service(metrics.clone());
     let (stop, stopping) = watch::channel(());
     let mut tasks = Tasks::new(stop);
-    let api = api::Api::new(store.clone(), snapshots.clone(), metrics.clone());
-    let nova = tell_nova(config, &store, &snapshots, cluster.clone(), &metrics)?;
-    let renumbering = renumbering::run(api.clone(), snapshots, events.clone(), metrics.clone());
-    let databases = hypervisors.seats.clone();
-    let api = api.with_hypervisors(databases, switches.seats.clone(), events.clone());
-    let api = api.with_cluster(cluster.clone());
-    let api = api.with_identity(callers::identity(config, &metrics)?);
-    callers::try_out(&api, &threads.api);
-    let reload = Reload {
-        again,
-        config: config.clone(),
-        tls: tls.clone(),
-        hypervisor_tls: hypervisor_tls.clone(),
-        rules: change_rules,
-        api: api.clone(),
-        threads: threads.api.clone(),
-        events,
-    };
-    let api = api::service(api);
-    let who_is = who_is(&hypervisors);
-    let listener = |name, tcp, tls: &Option<Tls>| {
-        let dialects = Dialects::new(name, Some(who_is.clone()));
-        Listener::new(tcp, tls.clone()).with_dialects(dialects)
-    };
-    let api_listener = on_threads(api_listener, &threads.api)?;
-    let api_listener = listener("api", api_listener, &tls);
-    let metrics_listener = on_threads(metrics_listener, &threads.metrics)?;
-    let metrics_listener = listener("metrics", metrics_listener, &tls);
-    let api = serve_http("api", api_listener, api, &metrics, &stopping);
-    let scraped = serve_http("metrics", metrics_listener, scraped, &metrics, &stopping);
-    let (ovsdb, openflow) = (
-        listener("ovsdb", ovsdb, &hypervisor_tls),
-        listener("openflow", openflow, &hypervisor_tls),
-    );
-    let own = [("tls", &tls), ("hypervisor_tls", &hypervisor_tls)];
-    let own = own.map(|(section, tls)| Some((section, tls.clone()?)));
-    let expiries = hypervisors.expiries.clone();
-    let expiries = expiries.watch(own.into_iter().flatten().collect());
-    tasks.sessions.add("the watch over certificates", expiries);
-    tasks
-        .sessions
-        .add("the reader of the configuration", reload.run(hung_up));
-    tasks.web.add("api_listen", on(threads.api, api));
-    let scraped = on(threads.metrics, scraped);
-    tasks.web.add("metrics_listen", scraped);
-    if let Some(socket) = control {
-        let control = control::serve(socket, known, stopped(&stopping));
-        tasks.web.add("control.socket", control);
-    }
-    let ovsdb = hypervisor::listen(ovsdb, hypervisors);
-    tasks.sessions.add("ovsdb_listen", ovsdb);
-    let openflow = switch::listen(openflow, switches);
-    tasks.sessions.add("openflow_listen", openflow);
-    tasks.sessions.add("the watch over hypervisors", liveness);
-    tasks
-        .sessions
-        .add("the keeper of delegated prefixes", renumbering);
-    tasks.sessions.add("what tells Nova of ports", nova);
-    let age = store_age::watch(store.clone(), metrics.clone());
-    tasks.sessions.add("the watch over the store", age);
-    let controllers = controllers_live(cluster.clone(), metrics.clone());
-    tasks
-        .sessions
-        .add("the watch over controllers", controllers);
-    let pace = keep_pace(cluster.clone());
-    tasks.sessions.add("the watch over lateness", pace);
-    if let Some(presence) = presence {
-        tasks
-            .sessions
-            .add("the presence among controllers", presence);
-    }
-    let memory = memory::keep(store, remembered, refuse);
+    let memory = memory::keep(store.clone(), remembered, refuse);
     tasks.memory.add("the keeper of facts", memory);
+    let starting = Starting {
+        config,
+        store,
+        snapshots,
+        events,
+        metrics,
+        cluster,
+        threads,
+        stopping,
+    };
+    starting.start(&mut tasks, sockets, control, presence, (again, hung_up))?;
 
     tracing::info!(api = %config.api_listen, openflow = %config.openflow_listen, ovsdb = %config.ovsdb_listen, metrics = %config.metrics_listen, "ready");
     let mut owner = Box::pin(owner.run(changes, observed));
@@ -302,70 +177,6 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     tasks.finish(owner).await
 }
 
-/// Tells Nova of its guests' ports, if the configuration says so.
-fn tell_nova(
-    config: &Config,
-    store: &Arc<dyn Store>,
-    snapshots: &Snapshots,
-    cluster: Option<Cluster>,
-    metrics: &Metrics,
-) -> Result<impl Future<Output = ()> + Send + 'static, RuntimeError> {
-    let settings = config.nova.settings(&config.keystone);
-    let (store, snapshots, metrics) = (store.clone(), snapshots.clone(), metrics.clone());
-    let nova =
-        settings.map(|settings| NovaNotifier::new(settings, store, snapshots, cluster, metrics));
-    let nova = nova.transpose().map_err(RuntimeError::Nova)?;
-    Ok(async move {
-        match nova {
-            Some(nova) => nova.run().await,
-            None => std::future::pending().await,
-        }
-    })
-}
-
-/// Looks whether this controller, one of several, is busy.
-async fn keep_pace(cluster: Option<Cluster>) {
-    match cluster {
-        Some(cluster) => cluster.keep_pace().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Shows how many controllers live, for as long as it runs.
-async fn controllers_live(cluster: Option<Cluster>, metrics: Metrics) {
-    metrics.controllers_live.set(1);
-    let Some(mut live) = cluster.map(|cluster| cluster.live()) else {
-        return std::future::pending().await;
-    };
-    loop {
-        let count = live.borrow_and_update().controllers.len();
-        metrics
-            .controllers_live
-            .set(i64::try_from(count).unwrap_or(i64::MAX));
-        if live.changed().await.is_err() {
-            return std::future::pending().await;
-        }
-    }
-}
-
-/// Finds the hypervisor at an address, by its database's connections or by its tunnel endpoint.
-fn who_is(hypervisors: &hypervisor::Context) -> WhoIs {
-    let (seats, snapshots) = (hypervisors.seats.clone(), hypervisors.snapshots.clone());
-    Arc::new(move |address| {
-        let by_endpoint = || {
-            let snapshot = snapshots.latest();
-            let mut all = snapshot.facts.chassis().values();
-            let has = |chassis: &&Arc<Chassis>| {
-                let mut addresses = chassis.encap.endpoints.addresses();
-                addresses.any(|endpoint| endpoint == address)
-            };
-            all.find(has).map(|chassis| chassis.id.clone())
-        };
-        let known = seats.at(address).or_else(by_endpoint);
-        known.map(|chassis| chassis.to_string())
-    })
-}
-
 /// Waits for SIGTERM or SIGINT, which count from the time of this call.
 fn signals() -> std::io::Result<impl Future<Output = ()>> {
     let mut terminated = signal(SignalKind::terminate())?;
@@ -375,40 +186,5 @@ fn signals() -> std::io::Result<impl Future<Output = ()>> {
             _ = terminated.recv() => {}
             _ = interrupted.recv() => {}
         }
-    })
-}
-
-/// Serves until nobody holds the other end of `stopping`.
-fn serve_http(
-    name: &'static str,
-    listener: Listener,
-    service: axum::Router,
-    metrics: &Metrics,
-    stopping: &watch::Receiver<()>,
-) -> impl Future<Output = ()> + Send + 'static {
-    let (metrics, stopped) = (metrics.clone(), stopped(stopping));
-    http::serve(name, listener, service, Limits::default(), metrics, stopped)
-}
-
-/// Waits until nobody holds the other end.
-fn stopped(stopping: &watch::Receiver<()>) -> impl Future<Output = ()> + Send + 'static {
-    let mut stopping = stopping.clone();
-    async move { while stopping.changed().await.is_ok() {} }
-}
-
-fn listeners(config: &Config) -> Result<[TcpListener; 4], RuntimeError> {
-    Ok([
-        listen("api_listen", config.api_listen)?,
-        listen("openflow_listen", config.openflow_listen)?,
-        listen("ovsdb_listen", config.ovsdb_listen)?,
-        listen("metrics_listen", config.metrics_listen)?,
-    ])
-}
-
-fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, RuntimeError> {
-    admission::bind(address, None).map_err(|error| RuntimeError::Listen {
-        key,
-        address,
-        error,
     })
 }

@@ -285,9 +285,8 @@ async fn on_a_network_of_others_a_port_is_as_the_network_gives_it() {
     let private = network(&admin, json!({})).await;
     let port = |more: Value| {
         let mut port = json!({"network_id": shared["id"]});
-        port.as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
+        let attributes = port.as_object_mut().unwrap();
+        attributes.extend(more.as_object().unwrap().clone());
         json!({"port": port})
     };
     let refused = [
@@ -323,10 +322,8 @@ async fn on_a_network_of_others_a_port_is_as_the_network_gives_it() {
     assert!(made["port"].get("binding:host_id").is_none(), "{made}");
     assert_eq!(made["port"]["binding:vnic_type"], "normal");
 
-    for nowhere in [
-        &private["id"],
-        &json!("00000000-0000-0000-0000-000000000000"),
-    ] {
+    let nobody = json!("00000000-0000-0000-0000-000000000000");
+    for nowhere in [&private["id"], &nobody] {
         let nowhere = json!({"port": {"network_id": nowhere}});
         assert_eq!(missing(b.post("ports", nowhere).await).0, "NetworkNotFound");
     }

@@ -162,6 +162,73 @@ async fn a_network_is_external_for_whom_a_policy_says() {
     assert_eq!(shown(&admin, &network).await["router:external"], false);
 }
 
+fn given(object_type: &str, object: &Value, target: &str, action: &str) -> Value {
+    let policy = json!({"object_type": object_type, "object_id": object["id"], "target_tenant": target, "action": action});
+    json!({"rbac_policy": policy})
+}
+
+/// Who asks for what, and the status, kind and message of the refusal.
+type WrongPolicy<'a> = (&'a User<'a>, Value, u16, &'static str, &'static str);
+
+fn wrong_policies<'a>(
+    [admin, a, b]: [&'a User<'a>; 3],
+    network: &Value,
+    pool: &Value,
+) -> Vec<WrongPolicy<'a>> {
+    let nowhere = json!({"id": "00000000-0000-0000-0000-000000000000"});
+    vec![
+        (
+            a,
+            given("router", network, B, "access_as_shared"),
+            400,
+            "InvalidInput",
+            "Invalid input for operation: 'router' is not a valid RBAC object type.",
+        ),
+        (
+            a,
+            given("subnetpool", pool, B, "access_as_external"),
+            400,
+            "InvalidActionForType",
+            "Invalid action 'access_as_external' for object type 'subnetpool'. Valid actions: ('access_as_shared',)",
+        ),
+        (
+            admin,
+            given("network", &nowhere, B, "access_as_shared"),
+            404,
+            "NetworkNotFound",
+            "Network 00000000-0000-0000-0000-000000000000 could not be found.",
+        ),
+        (
+            b,
+            given("network", network, B, "access_as_shared"),
+            400,
+            "InvalidInput",
+            "Invalid input for operation: Only admins can manipulate policies on networks they do not own.",
+        ),
+        (
+            a,
+            given("network", network, "*", "access_as_shared"),
+            403,
+            "PolicyNotAuthorized",
+            "(rule:create_rbac_policy and rule:create_rbac_policy:target_tenant) is disallowed by policy",
+        ),
+        (
+            a,
+            json!({"rbac_policy": {"object_type": "network"}}),
+            400,
+            "HTTPBadRequest",
+            "Failed to parse request. Required attribute 'object_id' not specified",
+        ),
+        (
+            a,
+            json!({"rbac_policy": {"name": "n"}}),
+            400,
+            "HTTPBadRequest",
+            "Unrecognized attribute(s) 'name'",
+        ),
+    ]
+}
+
 #[tokio::test]
 async fn wrong_policies_are_refused() {
     let cloud = cloud();
@@ -174,73 +241,7 @@ async fn wrong_policies_are_refused() {
     let pool = a
         .make("subnetpool", json!({"prefixes": ["2001:db8::/48"]}))
         .await;
-    let given = |object_type: &str, object: &Value, target: &str, action: &str| {
-        let policy = json!({"object_type": object_type, "object_id": object["id"], "target_tenant": target, "action": action});
-        json!({"rbac_policy": policy})
-    };
-    let nowhere = json!({"id": "00000000-0000-0000-0000-000000000000"});
-    let cases = [
-        (
-            &a,
-            given("router", &network, B, "access_as_shared"),
-            (
-                400,
-                "InvalidInput",
-                "Invalid input for operation: 'router' is not a valid RBAC object type.",
-            ),
-        ),
-        (
-            &a,
-            given("subnetpool", &pool, B, "access_as_external"),
-            (
-                400,
-                "InvalidActionForType",
-                "Invalid action 'access_as_external' for object type 'subnetpool'. Valid actions: ('access_as_shared',)",
-            ),
-        ),
-        (
-            &admin,
-            given("network", &nowhere, B, "access_as_shared"),
-            (
-                404,
-                "NetworkNotFound",
-                "Network 00000000-0000-0000-0000-000000000000 could not be found.",
-            ),
-        ),
-        (
-            &b,
-            given("network", &network, B, "access_as_shared"),
-            (
-                400,
-                "InvalidInput",
-                "Invalid input for operation: Only admins can manipulate policies on networks they do not own.",
-            ),
-        ),
-        (
-            &a,
-            given("network", &network, "*", "access_as_shared"),
-            (
-                403,
-                "PolicyNotAuthorized",
-                "(rule:create_rbac_policy and rule:create_rbac_policy:target_tenant) is disallowed by policy",
-            ),
-        ),
-        (
-            &a,
-            json!({"rbac_policy": {"object_type": "network"}}),
-            (
-                400,
-                "HTTPBadRequest",
-                "Failed to parse request. Required attribute 'object_id' not specified",
-            ),
-        ),
-        (
-            &a,
-            json!({"rbac_policy": {"name": "n"}}),
-            (400, "HTTPBadRequest", "Unrecognized attribute(s) 'name'"),
-        ),
-    ];
-    for (user, given, (status, kind, message)) in cases {
+    for (user, given, status, kind, message) in wrong_policies([&admin, &a, &b], &network, &pool) {
         let error = user.post("rbac-policies", given.clone()).await.error();
         assert_eq!(
             error,

@@ -43,6 +43,19 @@ fn touch(metrics: &Metrics) {
         .flows_refused
         .with_label_values(&["h1", "ct"])
         .set(3);
+    touch_tunnels(metrics);
+    touch_delegation(metrics);
+    touch_packets(metrics);
+    touch_stores(metrics);
+    touch_services(metrics);
+    metrics.reconcile_seconds.observe(0.02);
+    for of in ["all", "change"] {
+        let seconds = &metrics.compute_seconds;
+        seconds.with_label_values(&[of]).observe(0.000_3);
+    }
+}
+
+fn touch_tunnels(metrics: &Metrics) {
     metrics.tunnels_missing.set(1);
     metrics
         .tunnel_bfd_state
@@ -54,6 +67,9 @@ fn touch(metrics: &Metrics) {
         .inc_by(1);
     metrics.gateways.with_label_values(&["h1"]).set(4);
     metrics.gateway_moves.inc();
+}
+
+fn touch_delegation(metrics: &Metrics) {
     metrics
         .delegated_subnets
         .with_label_values(&["waiting"])
@@ -70,7 +86,9 @@ fn touch(metrics: &Metrics) {
     clients.with_label_values(&["h1", "bound"]).set(2);
     let messages = &metrics.delegation_messages;
     messages.with_label_values(&["solicit", "sent"]).inc();
-    touch_packets(metrics);
+}
+
+fn touch_stores(metrics: &Metrics) {
     for outcome in ["confirmed", "refused"] {
         metrics
             .flow_operations
@@ -91,6 +109,10 @@ fn touch(metrics: &Metrics) {
     metrics.store_watch_lag.observe(0.001);
     let waits = &metrics.api_revision_waits;
     waits.with_label_values(&["reached"]).inc();
+}
+
+/// What the API answers, and what other services do.
+fn touch_services(metrics: &Metrics) {
     for by in ["cache", "asked"] {
         metrics.token_checks.with_label_values(&[by]).inc();
     }
@@ -101,13 +123,6 @@ fn touch(metrics: &Metrics) {
     told.with_label_values(&["network-vif-plugged", "taken"])
         .inc();
     metrics.nova_plug_seconds.observe(0.01);
-    metrics.reconcile_seconds.observe(0.02);
-    for of in ["all", "change"] {
-        metrics
-            .compute_seconds
-            .with_label_values(&[of])
-            .observe(0.000_3);
-    }
     for status in ["200", "503"] {
         metrics
             .api_requests

@@ -137,6 +137,34 @@ fn boot(stage: &Stage, first: u16) -> Result<Vec<Plugged>, Failure> {
     booted.collect()
 }
 
+/// Deletes the ports of three guests, and unplugs a fourth, which then is none of `guests`.
+fn delete_and_unplug(stage: &Stage, nova: &PlayedNova, guests: &mut Vec<Plugged>) -> Outcome {
+    let peer = stage.cluster.live().next();
+    let api = peer
+        .ok_or_else(|| Failure::Observed("nobody lives".to_owned()))?
+        .api()?;
+    for guest in &guests[..3] {
+        api.delete_object("ports", &guest.port.id)?;
+    }
+    nova.wait(DELETED, &guests[..3])?;
+    let host = stage.lab.hypervisor(1);
+    let stopped = guests.remove(3);
+    let port = stopped.port.clone();
+    stopped.guest.unplug(host)?;
+    let told = || {
+        nova.0.log_text().contains(&format!(
+            "{UNPLUGGED} {} {}",
+            text(&port.body["device_id"]),
+            port.id
+        ))
+    };
+    wait_for("the unplugged port to be told", SOON, || match told() {
+        true => Ok(()),
+        false => Err(nova.0.log_text()),
+    })?;
+    Ok(())
+}
+
 #[test]
 fn nova_is_told_once_of_each_port_though_a_controller_is_killed_and_hypervisors_change_hands()
 -> Outcome {
@@ -167,30 +195,7 @@ fn nova_is_told_once_of_each_port_though_a_controller_is_killed_and_hypervisors_
         guests.extend(boot(stage, 30)?);
         nova.wait(PLUGGED, &guests)?;
 
-        let peer = stage.cluster.live().next();
-        let api = peer
-            .ok_or_else(|| Failure::Observed("nobody lives".to_owned()))?
-            .api()?;
-        for guest in &guests[..3] {
-            api.delete_object("ports", &guest.port.id)?;
-        }
-        nova.wait(DELETED, &guests[..3])?;
-        let host = stage.lab.hypervisor(1);
-        let stopped = guests.remove(3);
-        let port = stopped.port.clone();
-        stopped.guest.unplug(host)?;
-        let told = || {
-            nova.0.log_text().contains(&format!(
-                "{UNPLUGGED} {} {}",
-                text(&port.body["device_id"]),
-                port.id
-            ))
-        };
-        wait_for("the unplugged port to be told", SOON, || match told() {
-            true => Ok(()),
-            false => Err(nova.0.log_text()),
-        })?;
-
+        delete_and_unplug(stage, &nova, &mut guests)?;
         for guest in &guests {
             let times = nova.times(PLUGGED, guest);
             ensure(times == 1, || {

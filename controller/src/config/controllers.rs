@@ -1,6 +1,7 @@
 //! `[controllers]`: how this one is one of several.
 
 use super::ConfigError;
+use super::check::refused;
 use crate::cluster::ClusterSettings;
 use serde::Deserialize;
 use sextant_model::ControllerName;
@@ -53,7 +54,7 @@ impl Controllers {
             ("controllers.settle_after", self.settle_after),
         ] {
             if !(1..=3600).contains(&seconds) {
-                return Err(refused(key, &seconds.to_string(), "1 to 3600 seconds"));
+                return Err(refused(key, seconds, "1 to 3600 seconds"));
             }
         }
         Ok(())
@@ -64,9 +65,4 @@ impl Controllers {
 fn machine() -> String {
     let uname = rustix::system::uname();
     uname.nodename().to_string_lossy().into_owned()
-}
-
-fn refused(key: &'static str, value: &str, rule: &'static str) -> ConfigError {
-    let value = value.to_owned();
-    ConfigError::Refused { key, value, rule }
 }

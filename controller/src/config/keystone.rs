@@ -1,6 +1,7 @@
 //! `[keystone]`: how callers' tokens are validated.
 
 use super::ConfigError;
+use super::check::quoted;
 use crate::keystone::{Credentials, KeystoneSettings};
 use crate::store::Password;
 use axum::http::Uri;
@@ -117,12 +118,12 @@ impl KeystoneConfig {
         self.check_public()?;
         if !(1..=60).contains(&self.timeout) {
             let seconds = self.timeout.to_string();
-            return Err(refused("keystone.timeout", &seconds, "1 to 60 seconds"));
+            return Err(quoted("keystone.timeout", &seconds, "1 to 60 seconds"));
         }
         if !matches!(self.token_cache_time, -1 | 1..=3600) {
             let seconds = self.token_cache_time.to_string();
             let rule = "1 to 3600 seconds, or -1 for no cache";
-            return Err(refused("keystone.token_cache_time", &seconds, rule));
+            return Err(quoted("keystone.token_cache_time", &seconds, rule));
         }
         self.settings().check().map_err(ConfigError::Authorities)
     }
@@ -140,11 +141,11 @@ impl KeystoneConfig {
     fn check_url(&self, keys: LoginKeys, allow_plaintext: bool) -> Result<(), ConfigError> {
         let (scheme, host) = parts(&self.auth_url).ok_or_else(|| {
             let rule = "where Keystone is: http://HOST:PORT or https://HOST:PORT, and what comes before /v3 of its path";
-            refused(keys.auth_url, &self.auth_url, rule)
+            quoted(keys.auth_url, &self.auth_url, rule)
         })?;
         if scheme == "http" && !allow_plaintext && !is_loopback(&host) {
             let rule = "not a loopback address, so anyone on the network could read every token and the password. Use https, or allow plaintext with allow_plaintext = true (--allow-plaintext)";
-            return Err(refused(keys.auth_url, &self.auth_url, rule));
+            return Err(quoted(keys.auth_url, &self.auth_url, rule));
         }
         Ok(())
     }
@@ -153,7 +154,7 @@ impl KeystoneConfig {
         let public = &self.www_authenticate_uri;
         if !public.is_empty() && parts(public).is_none() {
             let rule = "http://HOST:PORT or https://HOST:PORT, or empty";
-            return Err(refused("keystone.www_authenticate_uri", public, rule));
+            return Err(quoted("keystone.www_authenticate_uri", public, rule));
         }
         Ok(())
     }
@@ -162,16 +163,16 @@ impl KeystoneConfig {
         let (user, application) = (&self.username, &self.application_credential_id);
         if user.is_empty() == application.is_empty() {
             let rule = "configure either username and password, or application_credential_id and application_credential_secret: who asks Keystone";
-            return Err(refused(keys.username, user, rule));
+            return Err(quoted(keys.username, user, rule));
         }
         if user.is_empty() != self.password.0.is_empty() {
             let rule = "configure username and password, or neither";
-            return Err(refused(keys.username, user, rule));
+            return Err(quoted(keys.username, user, rule));
         }
         if application.is_empty() != self.application_credential_secret.0.is_empty() {
             let rule =
                 "configure application_credential_id and application_credential_secret, or neither";
-            return Err(refused(keys.application_credential_id, application, rule));
+            return Err(quoted(keys.application_credential_id, application, rule));
         }
         Ok(())
     }
@@ -190,11 +191,6 @@ pub(super) fn parts(url: &str) -> Option<(String, String)> {
 pub(super) fn is_loopback(host: &str) -> bool {
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-pub(super) fn refused(key: &'static str, value: &str, rule: &'static str) -> ConfigError {
-    let value = format!("{value:?}");
-    ConfigError::Refused { key, value, rule }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Which addresses listeners may have.
 
+use super::check::refused;
 use super::{Auth, Config, ConfigError};
 use std::net::SocketAddr;
 
@@ -16,20 +17,16 @@ impl Config {
         for (key, address, encrypted) in listeners {
             if !encrypted && exposed(address) {
                 let rule = "not a loopback address, so anyone on the network could read and change everything. Configure TLS ([tls] for the API and the metrics, [hypervisor_tls] for the others), or allow plaintext with allow_plaintext = true (--allow-plaintext)";
-                return Err(ConfigError::Refused {
-                    key,
-                    value: address.to_string(),
-                    rule,
-                });
+                return Err(refused(key, address, rule));
             }
         }
         let everyone = self.auth == Auth::None && !self.tls.asks_clients();
         if everyone && exposed(self.api_listen) {
-            return Err(ConfigError::Refused {
-                key: "auth",
-                value: "none".to_owned(),
-                rule: "everyone who reaches api_listen would be admin, and it is not a loopback address; set auth = \"keystone\", auth = \"headers\" or tls.client_ca, or allow it with allow_plaintext = true (--allow-plaintext)",
-            });
+            return Err(refused(
+                "auth",
+                "none",
+                "everyone who reaches api_listen would be admin, and it is not a loopback address; set auth = \"keystone\", auth = \"headers\" or tls.client_ca, or allow it with allow_plaintext = true (--allow-plaintext)",
+            ));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! `[metadata]`: how guests reach Nova's metadata service.
 
 use super::ConfigError;
+use super::check::quoted;
 use crate::store::Password;
 use axum::http::Uri;
 use serde::Deserialize;
@@ -55,31 +56,31 @@ impl MetadataConfig {
     pub(super) fn check_service(&self, allow_plaintext: bool) -> Result<(), ConfigError> {
         if !is_base(&self.nova_url) {
             let rule = "where Nova's metadata API is: http://HOST:PORT or https://HOST:PORT";
-            return Err(refused("metadata.nova_url", &self.nova_url, rule));
+            return Err(quoted("metadata.nova_url", &self.nova_url, rule));
         }
         if self.shared_secret.0.is_empty() {
             let rule = "configure Nova's [neutron] metadata_proxy_shared_secret: without it Nova believes nobody";
-            return Err(refused("metadata.shared_secret", "", rule));
+            return Err(quoted("metadata.shared_secret", "", rule));
         }
         if !(1..=300).contains(&self.timeout) {
             let seconds = self.timeout.to_string();
-            return Err(refused("metadata.timeout", &seconds, "1 to 300 seconds"));
+            return Err(quoted("metadata.timeout", &seconds, "1 to 300 seconds"));
         }
         if !allow_plaintext && !self.metrics_listen.ip().is_loopback() {
             let listen = self.metrics_listen.to_string();
             let rule = "not a loopback address: allow plaintext with allow_plaintext = true";
-            return Err(refused("metadata.metrics_listen", &listen, rule));
+            return Err(quoted("metadata.metrics_listen", &listen, rule));
         }
         let shows_certificate = !self.certificate.as_os_str().is_empty();
         if shows_certificate == self.private_key.as_os_str().is_empty() {
             let certificate = self.certificate.display().to_string();
             let rule = "configure certificate and private_key, or neither";
-            return Err(refused("metadata.certificate", &certificate, rule));
+            return Err(quoted("metadata.certificate", &certificate, rule));
         }
         let remote = self.ovsdb.parse::<sextant_ovsdb_client::Remote>();
         remote.map(drop).map_err(|_| {
             let rule = "the hypervisor's database: unix:PATH or tcp:ADDRESS:PORT";
-            refused("metadata.ovsdb", &self.ovsdb, rule)
+            quoted("metadata.ovsdb", &self.ovsdb, rule)
         })
     }
 }
@@ -93,11 +94,6 @@ fn is_base(url: &str) -> bool {
     let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
     let host = uri.host().is_some_and(|host| !host.is_empty());
     scheme && bare && host && !url.contains(['#', '@'])
-}
-
-fn refused(key: &'static str, value: &str, rule: &'static str) -> ConfigError {
-    let value = format!("{value:?}");
-    ConfigError::Refused { key, value, rule }
 }
 
 #[cfg(test)]

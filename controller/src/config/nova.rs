@@ -1,7 +1,8 @@
 //! `[nova]`: whether and where Nova is told what happens to its guests' ports.
 
 use super::ConfigError;
-use super::keystone::{KeystoneConfig, is_loopback, parts, refused};
+use super::check::quoted;
+use super::keystone::{KeystoneConfig, is_loopback, parts};
 use crate::nova::NovaSettings;
 use crate::store::Password;
 use serde::Deserialize;
@@ -129,11 +130,11 @@ impl NovaConfig {
         ];
         if self.auth_url.is_empty() && has_own.iter().any(|own| !own.is_empty()) {
             let rule = "credentials in [nova] need auth_url as well; leave them all out to use those in [keystone]";
-            return Err(refused("nova.auth_url", "", rule));
+            return Err(quoted("nova.auth_url", "", rule));
         }
         if !INTERFACES.contains(&self.valid_interfaces.as_str()) {
             let rule = "internal, public or admin";
-            return Err(refused(
+            return Err(quoted(
                 "nova.valid_interfaces",
                 &self.valid_interfaces,
                 rule,
@@ -141,7 +142,7 @@ impl NovaConfig {
         }
         if !(1..=60).contains(&self.timeout) {
             let seconds = self.timeout.to_string();
-            return Err(refused("nova.timeout", &seconds, "1 to 60 seconds"));
+            return Err(quoted("nova.timeout", &seconds, "1 to 60 seconds"));
         }
         self.check_endpoint(allow_plaintext)?;
         let keys = match self.section() {
@@ -163,11 +164,11 @@ impl NovaConfig {
         }
         let (scheme, host) = parts(endpoint).ok_or_else(|| {
             let rule = "where Nova is, with its version: https://HOST:8774/v2.1; or empty";
-            refused("nova.endpoint_override", endpoint, rule)
+            quoted("nova.endpoint_override", endpoint, rule)
         })?;
         if scheme == "http" && !allow_plaintext && !is_loopback(&host) {
             let rule = "not a loopback address, so anyone on the network could read Sextant's token. Use https, or allow plaintext with allow_plaintext = true (--allow-plaintext)";
-            return Err(refused("nova.endpoint_override", endpoint, rule));
+            return Err(quoted("nova.endpoint_override", endpoint, rule));
         }
         Ok(())
     }

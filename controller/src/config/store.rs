@@ -1,6 +1,7 @@
 //! `[store]`: where intent is stored.
 
 use super::ConfigError;
+use super::check::quoted;
 use crate::store::{EtcdSettings, Password, check_endpoint};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -73,11 +74,11 @@ impl StoreConfig {
         self.check_endpoints()?;
         if self.prefix.len() < 2 || !self.prefix.ends_with('/') {
             let rule = "what all keys begin with, and end of it: a name and a slash";
-            return Err(refused("store.prefix", &self.prefix, rule));
+            return Err(quoted("store.prefix", &self.prefix, rule));
         }
         if self.user.is_empty() != self.password.0.is_empty() {
             let rule = "configure user and password, or neither";
-            return Err(refused("store.user", &self.user, rule));
+            return Err(quoted("store.user", &self.user, rule));
         }
         self.check_tls()
     }
@@ -85,10 +86,10 @@ impl StoreConfig {
     fn check_endpoints(&self) -> Result<(), ConfigError> {
         let all = self.endpoints.join(", ");
         if self.endpoints.is_empty() {
-            return Err(refused("store.endpoints", &all, "at least one"));
+            return Err(quoted("store.endpoints", &all, "at least one"));
         }
         for endpoint in &self.endpoints {
-            check_endpoint(endpoint).map_err(|rule| refused("store.endpoints", endpoint, rule))?;
+            check_endpoint(endpoint).map_err(|rule| quoted("store.endpoints", endpoint, rule))?;
         }
         let encrypted = self
             .endpoints
@@ -97,7 +98,7 @@ impl StoreConfig {
             .count();
         if encrypted != 0 && encrypted != self.endpoints.len() {
             let rule = "all by https or all by http";
-            return Err(refused("store.endpoints", &all, rule));
+            return Err(quoted("store.endpoints", &all, rule));
         }
         Ok(())
     }
@@ -142,10 +143,5 @@ fn check_certificate(key: &'static str, path: &Path) -> Result<(), ConfigError> 
 }
 
 fn unusable(key: &'static str, path: &Path, rule: &'static str) -> ConfigError {
-    refused(key, &path.display().to_string(), rule)
-}
-
-fn refused(key: &'static str, value: &str, rule: &'static str) -> ConfigError {
-    let value = format!("{value:?}");
-    ConfigError::Refused { key, value, rule }
+    quoted(key, &path.display().to_string(), rule)
 }

@@ -47,6 +47,12 @@ fn the_reference_names_every_key_and_its_default() {
             ..Config::default()
         }
     );
+    all_keys(config);
+    assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 89);
+}
+
+/// Does not compile with a key that it lacks: whoever adds one adds it to the reference and to the count above.
+fn all_keys(config: Config) {
     let Config {
         data_dir: _,
         log: _,
@@ -77,7 +83,6 @@ fn the_reference_names_every_key_and_its_default() {
         hypervisor_tls: _,
         quotas: _,
     } = config;
-    assert_eq!(KEYS.iter().map(|(_, keys)| keys.len()).sum::<usize>(), 89);
 }
 
 #[test]

@@ -110,74 +110,46 @@ fn follow(config: &mut Config, read: &Config) {
     }
 }
 
-/// The keys and sections that differ.
-fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
-    let Config {
-        data_dir,
-        log,
-        api_listen,
-        openflow_listen,
-        ovsdb_listen,
-        metrics_listen,
-        metrics_per_hypervisor,
-        auth,
-        trusted_proxies,
-        keystone,
-        nova,
-        allow_plaintext,
-        dns_domain,
-        ipv6_pd_enabled,
-        address_existing_ports,
-        ra,
-        tunnel,
-        control,
-        conntrack,
-        metadata,
-        punt,
-        gateway,
-        external,
-        store,
-        controllers,
-        tls,
-        hypervisor_tls,
-        quotas,
-    } = one;
-    let keys = [
-        ("data_dir", *data_dir != other.data_dir),
-        ("log", *log != other.log),
-        ("api_listen", *api_listen != other.api_listen),
-        ("openflow_listen", *openflow_listen != other.openflow_listen),
-        ("ovsdb_listen", *ovsdb_listen != other.ovsdb_listen),
-        ("metrics_listen", *metrics_listen != other.metrics_listen),
-        (
-            "metrics_per_hypervisor",
-            *metrics_per_hypervisor != other.metrics_per_hypervisor,
-        ),
-        ("auth", *auth != other.auth),
-        ("trusted_proxies", *trusted_proxies != other.trusted_proxies),
-        ("keystone", *keystone != other.keystone),
-        ("nova", *nova != other.nova),
-        ("allow_plaintext", *allow_plaintext != other.allow_plaintext),
-        ("dns_domain", *dns_domain != other.dns_domain),
-        ("ipv6_pd_enabled", *ipv6_pd_enabled != other.ipv6_pd_enabled),
-        (
-            "address_existing_ports",
-            *address_existing_ports != other.address_existing_ports,
-        ),
-        ("ra", *ra != other.ra),
-        ("tunnel", *tunnel != other.tunnel),
-        ("control", *control != other.control),
-        ("conntrack", *conntrack != other.conntrack),
-        ("metadata", *metadata != other.metadata),
-        ("punt", *punt != other.punt),
-        ("gateway", *gateway != other.gateway),
-        ("external", *external != other.external),
-        ("store", *store != other.store),
-        ("controllers", *controllers != other.controllers),
-        ("tls", *tls != other.tls),
-        ("hypervisor_tls", *hypervisor_tls != other.hypervisor_tls),
-        ("quotas", *quotas != other.quotas),
-    ];
-    let differing = keys.into_iter().filter(|(_, differs)| *differs);
-    differing.map(|(key, _)| key).collect()
+/// Declares what compares two configurations, key by key. A key that is missing here does not compile.
+macro_rules! differences {
+    ($($key:ident),* $(,)?) => {
+        /// The keys and sections that differ.
+        fn differences(one: &Config, other: &Config) -> Vec<&'static str> {
+            let Config { $($key),* } = one;
+            let keys = [$((stringify!($key), *$key != other.$key)),*];
+            let differing = keys.into_iter().filter(|(_, differs)| *differs);
+            differing.map(|(key, _)| key).collect()
+        }
+    };
+}
+
+differences! {
+    data_dir,
+    log,
+    api_listen,
+    openflow_listen,
+    ovsdb_listen,
+    metrics_listen,
+    metrics_per_hypervisor,
+    auth,
+    trusted_proxies,
+    keystone,
+    nova,
+    allow_plaintext,
+    dns_domain,
+    ipv6_pd_enabled,
+    address_existing_ports,
+    ra,
+    tunnel,
+    control,
+    conntrack,
+    metadata,
+    punt,
+    gateway,
+    external,
+    store,
+    controllers,
+    tls,
+    hypervisor_tls,
+    quotas,
 }

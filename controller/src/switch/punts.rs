@@ -120,6 +120,12 @@ impl Punts {
     }
 
     fn count(&mut self, punt: &Punt, answer: &Answer) {
+        self.count_kind(punt, answer);
+        self.count_verdict(punt.kind(), &answer.outcome);
+        answer.learned.iter().for_each(|learned| self.tell(learned));
+    }
+
+    fn count_kind(&mut self, punt: &Punt, answer: &Answer) {
         let outcome = &answer.outcome;
         match punt {
             Punt::RouterSolicitation { .. } => {
@@ -164,24 +170,21 @@ impl Punts {
                     .inc();
             }
         }
+    }
+
+    fn count_verdict(&self, punt: &str, outcome: &Outcome) {
         match outcome.verdict {
             Verdict::Answered(with) => tracing::trace!(message = outcome.message, with, "answered"),
             Verdict::Noted => tracing::trace!(message = outcome.message, "noted"),
             Verdict::Ignored(reason) => {
-                tracing::debug!(
-                    punt = punt.kind(),
-                    message = outcome.message,
-                    reason,
-                    "no answer is due"
-                );
-                self.refused(punt.kind(), reason);
+                tracing::debug!(punt, message = outcome.message, reason, "no answer is due");
+                self.refused(punt, reason);
             }
             Verdict::Malformed(malformed) => {
-                tracing::debug!(punt = punt.kind(), message = outcome.message, %malformed, "malformed packet of a guest");
-                self.refused(punt.kind(), malformed.reason);
+                tracing::debug!(punt, message = outcome.message, %malformed, "malformed packet of a guest");
+                self.refused(punt, malformed.reason);
             }
         }
-        answer.learned.iter().for_each(|learned| self.tell(learned));
     }
 
     /// Says which addresses guests give up, and why.

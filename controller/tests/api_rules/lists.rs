@@ -100,26 +100,26 @@ async fn sorted_pages_lead_through_the_whole_list() {
     }
 }
 
+/// Where a link of a page leads.
+fn linked(page: &Value, rel: &str) -> Option<String> {
+    let links = page["networks_links"].as_array()?;
+    let link = links.iter().find(|link| link["rel"] == rel)?["href"].as_str()?;
+    let path = link.strip_prefix("http://127.0.0.1:9696/v2.0/");
+    Some(path.unwrap().to_owned())
+}
+
+fn names(page: &Value) -> Vec<String> {
+    let networks = page["networks"].as_array().unwrap().iter();
+    networks
+        .map(|network| network["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
 #[tokio::test]
 async fn pages_follow_each_other_in_both_directions() {
     let cloud = Cloud::new();
-    let names = json!({"networks": [{"name": "d"}, {"name": "a"}, {"name": "c"}, {"name": "b"}, {"name": "e & f"}]});
-    cloud.post("networks", names).await.ok();
-    let linked = |page: &Value, rel: &str| -> Option<String> {
-        let links = page["networks_links"].as_array()?;
-        let link = links.iter().find(|link| link["rel"] == rel)?["href"].as_str()?;
-        Some(
-            link.strip_prefix("http://127.0.0.1:9696/v2.0/")
-                .unwrap()
-                .to_owned(),
-        )
-    };
-    let names = |page: &Value| -> Vec<String> {
-        let networks = page["networks"].as_array().unwrap().iter();
-        networks
-            .map(|network| network["name"].as_str().unwrap().to_owned())
-            .collect()
-    };
+    let made = json!({"networks": [{"name": "d"}, {"name": "a"}, {"name": "c"}, {"name": "b"}, {"name": "e & f"}]});
+    cloud.post("networks", made).await.ok();
     let mut page = cloud
         .get("networks?sort_key=name&sort_dir=asc&limit=2")
         .await
@@ -163,22 +163,9 @@ async fn pages_follow_each_other_in_both_directions() {
     }
 }
 
-#[tokio::test]
-async fn lists_are_filtered_by_values_and_tags() {
-    let cloud = Cloud::new();
-    let network = made(&cloud, "network", json!({"name": "n"})).await;
-    let subnets = ["2001:db8:1::/64", "2001:db8:2::/64"];
-    for cidr in subnets {
-        made(&cloud, "subnet", json!({"network_id": network["id"], "ip_version": 6, "cidr": cidr, "enable_dhcp": false})).await;
-    }
-    let named = made(
-        &cloud,
-        "port",
-        json!({"network_id": network["id"], "name": "p", "device_id": "server"}),
-    )
-    .await;
-    made(&cloud, "port", json!({"network_id": network["id"]})).await;
-    let tagged = format!("ports/{}/tags", id(&named));
+/// Gives a port the tags `blue` and `new`, by all ways to change tags.
+async fn tag(cloud: &Cloud, port: &Value) {
+    let tagged = format!("ports/{}/tags", id(port));
     cloud
         .put(&tagged, json!({"tags": ["blue", "big"]}))
         .await
@@ -197,7 +184,24 @@ async fn lists_are_filtered_by_values_and_tags() {
         cloud.put(&tagged, json!({"tags": ["a,b"]})).await.error().0,
         400
     );
+}
 
+#[tokio::test]
+async fn lists_are_filtered_by_values_and_tags() {
+    let cloud = Cloud::new();
+    let network = made(&cloud, "network", json!({"name": "n"})).await;
+    let subnets = ["2001:db8:1::/64", "2001:db8:2::/64"];
+    for cidr in subnets {
+        made(&cloud, "subnet", json!({"network_id": network["id"], "ip_version": 6, "cidr": cidr, "enable_dhcp": false})).await;
+    }
+    let named = made(
+        &cloud,
+        "port",
+        json!({"network_id": network["id"], "name": "p", "device_id": "server"}),
+    )
+    .await;
+    made(&cloud, "port", json!({"network_id": network["id"]})).await;
+    tag(&cloud, &named).await;
     let address = named["fixed_ips"][0]["ip_address"].as_str().unwrap();
     let network = id(&network);
     for (query, count) in [

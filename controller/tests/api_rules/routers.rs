@@ -38,30 +38,14 @@ async fn a_port_becomes_a_router_interface_and_is_that_only_through_the_router()
         .ok();
     assert_eq!(cloud.get(&path).await.ok()["port"]["status"], "ACTIVE");
 
-    assert_eq!(
-        cloud
-            .put(&path, json!({"port": {"fixed_ips": []}}))
-            .await
-            .error()
-            .0,
-        400
-    );
-    assert_eq!(
-        cloud
-            .put(&path, json!({"port": {"device_id": ""}}))
-            .await
-            .error()
-            .0,
-        400
-    );
-    assert_eq!(
-        cloud
-            .put(&add, json!({"subnet_id": subnet["id"]}))
-            .await
-            .error()
-            .0,
-        400
-    );
+    for (path, wrong) in [
+        (&path, json!({"port": {"fixed_ips": []}})),
+        (&path, json!({"port": {"device_id": ""}})),
+        (&add, json!({"subnet_id": subnet["id"]})),
+    ] {
+        let answer = cloud.put(path, wrong.clone()).await;
+        assert_eq!(answer.error().0, 400, "{wrong}");
+    }
     let gateway = json!({"subnet": {"gateway_ip": null}});
     cloud
         .put(&format!("subnets/{}", id(&subnet)), gateway)

@@ -21,117 +21,10 @@ async fn refusal(cloud: &Cloud, group: &Value, more: &Value) -> (u16, String, St
 async fn rules_that_contradict_themselves_are_refused_in_neutrons_words() {
     let cloud = Cloud::new();
     let group = made(&cloud, "security_group", json!({})).await;
-    let ports = |protocol: &str, first: Value, last: Value| json!({"protocol": protocol, "port_range_min": first, "port_range_max": last});
-    let range = "For TCP/UDP protocols, port_range_min must be <= port_range_max";
-    let protocols = "(None, 'any', 'ah', 'dccp', 'egp', 'esp', 'gre', 'hopopt', 'icmp', 'igmp', 'ip', 'ipip', \
-                     'ipv6-encap', 'ipv6-frag', 'ipv6-icmp', 'icmpv6', 'ipv6-nonxt', 'ipv6-opts', 'ipv6-route', \
-                     'ospf', 'pgm', 'rsvp', 'sctp', 'tcp', 'udp', 'udplite', 'vrrp')";
-    let unknown = |given: &str| {
-        format!(
-            "Security group rule protocol {given} not supported. Only protocol values {protocols} and integer \
-             representations [0 to 255] are supported."
-        )
-    };
-    let wrong: &[(Value, &str, &str)] = &[
-        (
-            ports("tcp", json!(23), json!(22)),
-            "SecurityGroupInvalidPortRange",
-            range,
-        ),
-        (
-            ports("udp", json!(23), json!(null)),
-            "SecurityGroupInvalidPortRange",
-            range,
-        ),
-        (
-            ports("17", json!(null), json!(23)),
-            "SecurityGroupInvalidPortRange",
-            range,
-        ),
-        (
-            ports("sctp", json!(0), json!(5)),
-            "SecurityGroupInvalidPortValue",
-            "Invalid value for port 0",
-        ),
-        (
-            ports("tcp", json!(1), json!(65536)),
-            "SecurityGroupInvalidPortValue",
-            "Invalid value for port 65536",
-        ),
-        (
-            ports("tcp", json!("x"), json!(1)),
-            "SecurityGroupInvalidPortValue",
-            "Invalid value for port x",
-        ),
-        (
-            ports("icmp", json!(null), json!(3)),
-            "SecurityGroupMissingIcmpType",
-            "ICMP code (port-range-max) 3 is provided but ICMP type (port-range-min) is missing.",
-        ),
-        (
-            ports("1", json!(8), json!(256)),
-            "SecurityGroupInvalidIcmpValue",
-            "Invalid value for ICMP code (port_range_max) 256. It must be 0 to 255.",
-        ),
-        (
-            ports("gre", json!(1), json!(2)),
-            "SecurityGroupInvalidProtocolForPort",
-            "Ports cannot be specified for protocol 47. Ports are only supported for DCCP, SCTP, TCP, UDP, UDPLITE.",
-        ),
-        (
-            json!({"port_range_min": 5, "port_range_max": 5}),
-            "SecurityGroupProtocolRequiredWithPorts",
-            "Must also specify protocol if port range is given.",
-        ),
-        (
-            json!({"protocol": "tcpp"}),
-            "SecurityGroupRuleInvalidProtocol",
-            &unknown("tcpp"),
-        ),
-        (
-            json!({"protocol": 256}),
-            "SecurityGroupRuleInvalidProtocol",
-            &unknown("256"),
-        ),
-        (
-            json!({"protocol": "60", "ethertype": "ipv4"}),
-            "SecurityGroupEthertypeConflictWithProtocol",
-            "Invalid ethertype IPv4 for protocol 60.",
-        ),
-        (
-            json!({"ethertype": "IPv5"}),
-            "SecurityGroupRuleInvalidEtherType",
-            "Security group rule for ethertype 'IPv5' not supported. Allowed values are ['IPv4', 'IPv6'].",
-        ),
-        (
-            json!({"remote_ip_prefix": "2001:db8::1"}),
-            "SecurityGroupRuleParameterConflict",
-            "Conflicting value ethertype IPv4 for CIDR 2001:db8::1/128",
-        ),
-        (
-            json!({"remote_ip_prefix": "10.0.0.0/33"}),
-            "InvalidCIDR",
-            "Invalid CIDR 10.0.0.0/33 given as IP prefix.",
-        ),
-        (
-            json!({"remote_ip_prefix": "10.0.0.0/8", "remote_group_id": group["id"]}),
-            "SecurityGroupMultipleRemoteEntites",
-            "Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.",
-        ),
-        (
-            json!({"direction": "sideways"}),
-            "HTTPBadRequest",
-            "Invalid input for direction. Reason: sideways is not in valid_values.",
-        ),
-        (
-            json!({"name": "n"}),
-            "HTTPBadRequest",
-            "Unrecognized attribute(s) 'name'",
-        ),
-    ];
-    for (more, kind, message) in wrong {
-        let expected = (400, (*kind).to_owned(), (*message).to_owned());
-        assert_eq!(refusal(&cloud, &group, more).await, expected, "{more}");
+    let wrong = wrong_ports().into_iter().chain(wrong_protocols());
+    for (more, kind, message) in wrong.chain(wrong_remotes(&group)) {
+        let expected = (400, kind.to_owned(), message);
+        assert_eq!(refusal(&cloud, &group, &more).await, expected, "{more}");
     }
     let nobody = "00000000-0000-0000-0000-000000000001";
     let expected = (
@@ -145,6 +38,134 @@ async fn rules_that_contradict_themselves_are_refused_in_neutrons_words() {
             expected
         );
     }
+}
+
+type Refused = (Value, &'static str, String);
+
+fn ports(protocol: &str, first: Value, last: Value, kind: &'static str, message: &str) -> Refused {
+    let rule = json!({"protocol": protocol, "port_range_min": first, "port_range_max": last});
+    (rule, kind, message.to_owned())
+}
+
+fn wrong_ports() -> Vec<Refused> {
+    let invalid = "SecurityGroupInvalidPortRange";
+    let range = "For TCP/UDP protocols, port_range_min must be <= port_range_max";
+    vec![
+        ports("tcp", json!(23), json!(22), invalid, range),
+        ports("udp", json!(23), json!(null), invalid, range),
+        ports("17", json!(null), json!(23), invalid, range),
+        ports(
+            "sctp",
+            json!(0),
+            json!(5),
+            "SecurityGroupInvalidPortValue",
+            "Invalid value for port 0",
+        ),
+        ports(
+            "tcp",
+            json!(1),
+            json!(65536),
+            "SecurityGroupInvalidPortValue",
+            "Invalid value for port 65536",
+        ),
+        ports(
+            "tcp",
+            json!("x"),
+            json!(1),
+            "SecurityGroupInvalidPortValue",
+            "Invalid value for port x",
+        ),
+        ports(
+            "icmp",
+            json!(null),
+            json!(3),
+            "SecurityGroupMissingIcmpType",
+            "ICMP code (port-range-max) 3 is provided but ICMP type (port-range-min) is missing.",
+        ),
+        ports(
+            "1",
+            json!(8),
+            json!(256),
+            "SecurityGroupInvalidIcmpValue",
+            "Invalid value for ICMP code (port_range_max) 256. It must be 0 to 255.",
+        ),
+        ports(
+            "gre",
+            json!(1),
+            json!(2),
+            "SecurityGroupInvalidProtocolForPort",
+            "Ports cannot be specified for protocol 47. Ports are only supported for DCCP, SCTP, TCP, UDP, UDPLITE.",
+        ),
+    ]
+}
+
+fn wrong_protocols() -> Vec<Refused> {
+    let protocols = "(None, 'any', 'ah', 'dccp', 'egp', 'esp', 'gre', 'hopopt', 'icmp', 'igmp', 'ip', 'ipip', \
+                     'ipv6-encap', 'ipv6-frag', 'ipv6-icmp', 'icmpv6', 'ipv6-nonxt', 'ipv6-opts', 'ipv6-route', \
+                     'ospf', 'pgm', 'rsvp', 'sctp', 'tcp', 'udp', 'udplite', 'vrrp')";
+    let unknown = |given: &str| {
+        format!(
+            "Security group rule protocol {given} not supported. Only protocol values {protocols} and integer \
+             representations [0 to 255] are supported."
+        )
+    };
+    vec![
+        (
+            json!({"port_range_min": 5, "port_range_max": 5}),
+            "SecurityGroupProtocolRequiredWithPorts",
+            "Must also specify protocol if port range is given.".to_owned(),
+        ),
+        (
+            json!({"protocol": "tcpp"}),
+            "SecurityGroupRuleInvalidProtocol",
+            unknown("tcpp"),
+        ),
+        (
+            json!({"protocol": 256}),
+            "SecurityGroupRuleInvalidProtocol",
+            unknown("256"),
+        ),
+        (
+            json!({"protocol": "60", "ethertype": "ipv4"}),
+            "SecurityGroupEthertypeConflictWithProtocol",
+            "Invalid ethertype IPv4 for protocol 60.".to_owned(),
+        ),
+    ]
+}
+
+fn wrong_remotes(group: &Value) -> Vec<Refused> {
+    vec![
+        (
+            json!({"ethertype": "IPv5"}),
+            "SecurityGroupRuleInvalidEtherType",
+            "Security group rule for ethertype 'IPv5' not supported. Allowed values are ['IPv4', 'IPv6'].".to_owned(),
+        ),
+        (
+            json!({"remote_ip_prefix": "2001:db8::1"}),
+            "SecurityGroupRuleParameterConflict",
+            "Conflicting value ethertype IPv4 for CIDR 2001:db8::1/128".to_owned(),
+        ),
+        (
+            json!({"remote_ip_prefix": "10.0.0.0/33"}),
+            "InvalidCIDR",
+            "Invalid CIDR 10.0.0.0/33 given as IP prefix.".to_owned(),
+        ),
+        (
+            json!({"remote_ip_prefix": "10.0.0.0/8", "remote_group_id": group["id"]}),
+            "SecurityGroupMultipleRemoteEntites",
+            "Only one of remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.".to_owned(),
+        ),
+        (
+            json!({"direction": "sideways"}),
+            "HTTPBadRequest",
+            "Invalid input for direction. Reason: sideways is not in valid_values.".to_owned(),
+        ),
+        (
+            json!({"name": "n"}),
+            "HTTPBadRequest",
+            "Unrecognized attribute(s) 'name'".to_owned(),
+        ),
+    ]
 }
 
 #[tokio::test]

@@ -18,6 +18,74 @@ fn long(item: &Value, length: usize) -> Value {
     Value::Array(vec![item.clone(); length])
 }
 
+const BAD: &str = "HTTPBadRequest";
+
+/// A path, what its body is wrapped in, a list in it, how long that may be, and what is said of a longer one.
+type Listed = (
+    String,
+    Option<&'static str>,
+    &'static str,
+    usize,
+    &'static str,
+);
+
+fn lists(subnet: &str, port: &str, router: &str, pool: &str) -> Vec<Listed> {
+    let exhausted = "RoutesExhausted";
+    vec![
+        (
+            subnet.to_owned(),
+            Some("subnet"),
+            "host_routes",
+            20,
+            "HostRoutesExhausted",
+        ),
+        (
+            subnet.to_owned(),
+            Some("subnet"),
+            "dns_nameservers",
+            5,
+            "DNSNameServersExhausted",
+        ),
+        (
+            subnet.to_owned(),
+            Some("subnet"),
+            "allocation_pools",
+            64,
+            BAD,
+        ),
+        (subnet.to_owned(), Some("subnet"), "service_types", 64, BAD),
+        (port.to_owned(), Some("port"), "fixed_ips", 64, BAD),
+        (
+            port.to_owned(),
+            Some("port"),
+            "allowed_address_pairs",
+            10,
+            "AllowedAddressPairExhausted",
+        ),
+        (port.to_owned(), Some("port"), "security_groups", 64, BAD),
+        (port.to_owned(), Some("port"), "extra_dhcp_opts", 64, BAD),
+        (router.to_owned(), Some("router"), "routes", 30, exhausted),
+        (pool.to_owned(), Some("subnetpool"), "prefixes", 64, BAD),
+        (
+            format!("{router}/add_extraroutes"),
+            Some("router"),
+            "routes",
+            30,
+            exhausted,
+        ),
+        (
+            format!("{router}/remove_extraroutes"),
+            Some("router"),
+            "routes",
+            30,
+            exhausted,
+        ),
+        (format!("{pool}/add_prefixes"), None, "prefixes", 64, BAD),
+        (format!("{pool}/remove_prefixes"), None, "prefixes", 64, BAD),
+        (format!("{port}/tags"), None, "tags", 64, BAD),
+    ]
+}
+
 #[tokio::test]
 async fn no_list_of_any_request_is_longer_than_it_may_be() {
     let cloud = Cloud::new();
@@ -39,87 +107,17 @@ async fn no_list_of_any_request_is_longer_than_it_may_be() {
     let (router, pool) = (at("routers", &router), at("subnetpools", &pool));
     // What is in the lists makes no sense: nobody is to look at it.
     let junk = json!({"junk": "junk"});
-    for (path, envelope, list, most, expected) in [
-        (
-            &subnet,
-            Some("subnet"),
-            "host_routes",
-            20,
-            "HostRoutesExhausted",
-        ),
-        (
-            &subnet,
-            Some("subnet"),
-            "dns_nameservers",
-            5,
-            "DNSNameServersExhausted",
-        ),
-        (
-            &subnet,
-            Some("subnet"),
-            "allocation_pools",
-            64,
-            "HTTPBadRequest",
-        ),
-        (
-            &subnet,
-            Some("subnet"),
-            "service_types",
-            64,
-            "HTTPBadRequest",
-        ),
-        (&port, Some("port"), "fixed_ips", 64, "HTTPBadRequest"),
-        (
-            &port,
-            Some("port"),
-            "allowed_address_pairs",
-            10,
-            "AllowedAddressPairExhausted",
-        ),
-        (&port, Some("port"), "security_groups", 64, "HTTPBadRequest"),
-        (&port, Some("port"), "extra_dhcp_opts", 64, "HTTPBadRequest"),
-        (&router, Some("router"), "routes", 30, "RoutesExhausted"),
-        (&pool, Some("subnetpool"), "prefixes", 64, "HTTPBadRequest"),
-        (
-            &format!("{router}/add_extraroutes"),
-            Some("router"),
-            "routes",
-            30,
-            "RoutesExhausted",
-        ),
-        (
-            &format!("{router}/remove_extraroutes"),
-            Some("router"),
-            "routes",
-            30,
-            "RoutesExhausted",
-        ),
-        (
-            &format!("{pool}/add_prefixes"),
-            None,
-            "prefixes",
-            64,
-            "HTTPBadRequest",
-        ),
-        (
-            &format!("{pool}/remove_prefixes"),
-            None,
-            "prefixes",
-            64,
-            "HTTPBadRequest",
-        ),
-        (&format!("{port}/tags"), None, "tags", 64, "HTTPBadRequest"),
-    ] {
+    for (path, envelope, list, most, expected) in lists(&subnet, &port, &router, &pool) {
         let body = |length| match envelope {
             Some(envelope) => json!({envelope: {list: long(&junk, length)}}),
             None => json!({list: long(&json!("junk"), length)}),
         };
         for length in [most + 1, 20_000] {
-            let answer = cloud.put(path, body(length)).await;
+            let answer = cloud.put(&path, body(length)).await;
             assert_eq!(kind(answer.clone()), expected, "{path} {list} {length}");
             assert!(!answer.error().2.contains("junk"), "{path} {list}");
         }
-        let short = cloud.put(path, body(1)).await;
+        let short = cloud.put(&path, body(1)).await;
         assert!(
             short.status.is_success() || kind(short) != "RoutesExhausted",
             "{path}"
@@ -129,11 +127,11 @@ async fn no_list_of_any_request_is_longer_than_it_may_be() {
     let answer = cloud
         .put(&router, json!({"router": {"external_gateway_info": info}}))
         .await;
-    assert_eq!(kind(answer), "HTTPBadRequest");
+    assert_eq!(kind(answer), BAD);
     let many = json!({"ports": long(&json!({"network_id": network["id"]}), 1001)});
-    assert_eq!(kind(cloud.post("ports", many).await), "HTTPBadRequest");
+    assert_eq!(kind(cloud.post("ports", many).await), BAD);
     let hidden = json!({"ports": [{"network_id": network["id"], "fixed_ips": long(&junk, 65)}]});
-    assert_eq!(kind(cloud.post("ports", hidden).await), "HTTPBadRequest");
+    assert_eq!(kind(cloud.post("ports", hidden).await), BAD);
 }
 
 #[tokio::test]

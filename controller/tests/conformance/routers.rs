@@ -8,6 +8,49 @@ async fn subnet(user: &crate::api::User<'_>, network: &Value, version: u8, cidr:
     user.make("subnet", given).await
 }
 
+fn wish(fixed: Value) -> Value {
+    json!({"port": {"fixed_ips": fixed}})
+}
+
+fn in_subnet(subnet: &Value, address: &str) -> Value {
+    json!({"subnet_id": subnet["id"], "ip_address": address})
+}
+
+/// A router's port, which has an address of the first subnet, may leave it once no route needs it.
+async fn routes_keep_their_next_hops(
+    member: &crate::api::User<'_>,
+    router: &Value,
+    port: &str,
+    [one, third]: [&Value; 2],
+) {
+    let at = path("routers", router);
+    let add = format!("{at}/add_router_interface");
+    let route = json!([{"destination": "2001:db8:99::/64", "nexthop": "2001:db8:1::77"}]);
+    member
+        .put(&at, json!({"router": {"routes": route}}))
+        .await
+        .ok();
+    let moved = wish(json!([{"subnet_id": third["id"], "ip_address": "2001:db8:3::1"}]));
+    assert_eq!(
+        refused(member.put(port, moved.clone()).await),
+        error(409, "RouterInterfaceInUseByRoute")
+    );
+    let own = wish(json!([in_subnet(one, "2001:db8:1::77")]));
+    assert_eq!(
+        member.put(port, own).await.error().0,
+        400,
+        "a next hop is not the router itself"
+    );
+    member
+        .put(&at, json!({"router": {"routes": []}}))
+        .await
+        .ok();
+    member.put(port, moved).await.ok();
+    assert_eq!(member.put(port, wish(json!([]))).await.error().0, 400);
+    let gone = json!({"port_id": port.strip_prefix("ports/").unwrap()});
+    member.put(&add.replace("add_", "remove_"), gone).await.ok();
+}
+
 #[tokio::test]
 async fn ipv6_addresses_of_a_router_interface_can_change() {
     let cloud = cloud();
@@ -23,8 +66,7 @@ async fn ipv6_addresses_of_a_router_interface_can_change() {
     let add = format!("{at}/add_router_interface");
     let port = member.put(&add, json!({"subnet_id": one["id"]})).await.ok();
     let port = format!("ports/{}", port["port_id"].as_str().unwrap());
-    let wish = |fixed: Value| json!({"port": {"fixed_ips": fixed}});
-    let of_one = |address: &str| json!({"subnet_id": one["id"], "ip_address": address});
+    let of_one = |address: &str| in_subnet(&one, address);
 
     for addresses in [
         &["2001:db8:1::5"][..],
@@ -56,32 +98,8 @@ async fn ipv6_addresses_of_a_router_interface_can_change() {
         assert_eq!(answer.error().0, 400);
     }
 
-    // Routes keep their next hops.
-    let route = json!([{"destination": "2001:db8:99::/64", "nexthop": "2001:db8:1::77"}]);
-    member
-        .put(&at, json!({"router": {"routes": route}}))
-        .await
-        .ok();
     let third = subnet(&member, &network, 6, "2001:db8:3::/64").await;
-    let moved = wish(json!([{"subnet_id": third["id"], "ip_address": "2001:db8:3::1"}]));
-    assert_eq!(
-        refused(member.put(&port, moved.clone()).await),
-        error(409, "RouterInterfaceInUseByRoute")
-    );
-    let own = wish(json!([of_one("2001:db8:1::77")]));
-    assert_eq!(
-        member.put(&port, own).await.error().0,
-        400,
-        "a next hop is not the router itself"
-    );
-    member
-        .put(&at, json!({"router": {"routes": []}}))
-        .await
-        .ok();
-    member.put(&port, moved).await.ok();
-    assert_eq!(member.put(&port, wish(json!([]))).await.error().0, 400);
-    let gone = json!({"port_id": port.strip_prefix("ports/").unwrap()});
-    member.put(&add.replace("add_", "remove_"), gone).await.ok();
+    routes_keep_their_next_hops(&member, &router, &port, [&one, &third]).await;
 }
 
 #[tokio::test]

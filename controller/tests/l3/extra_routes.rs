@@ -13,6 +13,12 @@ fn route(destination: &str, nexthop: &str) -> Value {
     json!({"destination": destination, "nexthop": nexthop})
 }
 
+fn many(count: usize) -> Vec<Value> {
+    (0..count)
+        .map(|n| route(&format!("2001:db8:{n:x}:1::/64"), "2001:db8:1::5"))
+        .collect()
+}
+
 #[tokio::test]
 async fn a_next_hop_is_a_neighbour_and_not_the_router() {
     let cloud = Cloud::new();
@@ -59,11 +65,6 @@ async fn a_next_hop_is_a_neighbour_and_not_the_router() {
     assert_eq!(status, 400);
     assert!(message.contains("Duplicate hostroute"), "{message}");
 
-    let many = |count: usize| -> Vec<Value> {
-        (0..count)
-            .map(|n| route(&format!("2001:db8:{n:x}:1::/64"), "2001:db8:1::5"))
-            .collect()
-    };
     let (_, kind, _) = cloud
         .put(&path, json!({"router": {"routes": many(31)}}))
         .await

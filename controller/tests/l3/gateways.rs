@@ -50,6 +50,19 @@ fn through(network: &Value) -> Value {
     json!({"external_gateway_info": {"network_id": network["id"]}})
 }
 
+/// How a gateway's port is shown while its hypervisor is gone, or is not.
+async fn shown_while(cloud: &Cloud, path: &str, gone: bool) -> [Value; 3] {
+    cloud
+        .observe(move |facts, intent| {
+            facts.put_chassis(edge());
+            facts.place_gateways(intent);
+            facts.mark_gone(intent, &ChassisId::new("edge"), gone);
+        })
+        .await;
+    let shown = cloud.get(path).await.ok()["port"].clone();
+    ["status", "binding:host_id", "binding:vif_type"].map(|name| shown[name].clone())
+}
+
 #[tokio::test]
 async fn a_gateway_is_a_port_without_a_project_that_lives_and_dies_with_the_routers_wish() {
     let cloud = Cloud::new();
@@ -75,19 +88,14 @@ async fn a_gateway_is_a_port_without_a_project_that_lives_and_dies_with_the_rout
         "no hypervisor can have it"
     );
     let path = format!("ports/{}", id(&port));
-    let shown = async |gone: bool| {
-        cloud
-            .observe(move |facts, intent| {
-                facts.put_chassis(edge());
-                facts.place_gateways(intent);
-                facts.mark_gone(intent, &ChassisId::new("edge"), gone);
-            })
-            .await;
-        let shown = cloud.get(&path).await.ok()["port"].clone();
-        ["status", "binding:host_id", "binding:vif_type"].map(|name| shown[name].clone())
-    };
-    assert_eq!(shown(false).await, ["ACTIVE", "edge", "ovs"]);
-    assert_eq!(shown(true).await, ["DOWN", "edge", "ovs"]);
+    assert_eq!(
+        shown_while(&cloud, &path, false).await,
+        ["ACTIVE", "edge", "ovs"]
+    );
+    assert_eq!(
+        shown_while(&cloud, &path, true).await,
+        ["DOWN", "edge", "ovs"]
+    );
     assert_eq!(
         cloud.delete(&path).await.error(),
         (

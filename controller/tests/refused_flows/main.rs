@@ -60,20 +60,7 @@ async fn whatever_a_switch_does_not_know_all_else_goes_in() {
 
     let all = flow_mods(&world);
     assert!(all.len() > 200, "{} flows are no test", all.len());
-    let every: BTreeSet<String> = all.iter().flat_map(kinds).collect();
-    for some in [
-        "action CheckPktLarger",
-        "action Ct",
-        "action Nat",
-        "action Multipath",
-        "match conj_id",
-    ] {
-        assert!(
-            every.contains(some),
-            "the cloud is not rich enough: {every:#?}"
-        );
-    }
-    for kind in every {
+    for kind in every_kind(&all) {
         let before = log.lines_with(TOLD).len();
         let refuses = kind.clone();
         let taste = Taste::without(move |flow: &FlowMod| {
@@ -87,22 +74,7 @@ async fn whatever_a_switch_does_not_know_all_else_goes_in() {
             "{kind} is asked for once"
         );
 
-        let (active, refused) = (world.active().await, world.refused());
-        let agent = world.agent().await;
-        assert_eq!(refused.values().sum::<u64>(), bad.len() as u64, "{kind}");
-        let missing: BTreeSet<String> = refused.into_keys().collect();
-        let shown: BTreeSet<String> = serde_json::from_value(agent["missing"].clone()).unwrap();
-        assert_eq!(shown, missing, "{kind}");
-        assert_eq!(
-            agent["ports_down"],
-            world.ports.len() - active.len(),
-            "{kind}"
-        );
-        let touched = bad.iter().any(is_of_guest);
-        assert!(
-            !touched || active.len() < world.ports.len(),
-            "{kind} is needed by guests"
-        );
+        let missing = shown_as_missing(&world, &kind, &bad).await;
         let lines = log.lines_with(TOLD).len() - before;
         // Where no flow makes advertisements, others take their places, of which some may be refused in turn.
         let waves = if advertises(&bad) { 2 } else { 1 };
@@ -124,6 +96,45 @@ async fn whatever_a_switch_does_not_know_all_else_goes_in() {
         })
         .await;
     }
+}
+
+/// What flows have, of which a switch may know all but one.
+fn every_kind(all: &[FlowMod]) -> BTreeSet<String> {
+    let every: BTreeSet<String> = all.iter().flat_map(kinds).collect();
+    for some in [
+        "action CheckPktLarger",
+        "action Ct",
+        "action Nat",
+        "action Multipath",
+        "match conj_id",
+    ] {
+        assert!(
+            every.contains(some),
+            "the cloud is not rich enough: {every:#?}"
+        );
+    }
+    every
+}
+
+/// What lacks flows of a kind is shown, and nothing else. Returns what switches lack for them.
+async fn shown_as_missing(world: &World, kind: &str, bad: &[FlowMod]) -> BTreeSet<String> {
+    let (active, refused) = (world.active().await, world.refused());
+    let agent = world.agent().await;
+    assert_eq!(refused.values().sum::<u64>(), bad.len() as u64, "{kind}");
+    let missing: BTreeSet<String> = refused.into_keys().collect();
+    let shown: BTreeSet<String> = serde_json::from_value(agent["missing"].clone()).unwrap();
+    assert_eq!(shown, missing, "{kind}");
+    assert_eq!(
+        agent["ports_down"],
+        world.ports.len() - active.len(),
+        "{kind}"
+    );
+    let touched = bad.iter().any(is_of_guest);
+    assert!(
+        !touched || active.len() < world.ports.len(),
+        "{kind} is needed by guests"
+    );
+    missing
 }
 
 /// Waits until a switch has all flows but those of a kind, and returns these.

@@ -63,6 +63,27 @@ impl World {
     /// Two networks of both families that a router joins, with a gateway and routes of several next hops; guests of both
     /// on h1 and one on h2, under rules about everybody, a prefix and a group; one under no rules.
     pub(crate) async fn furnish(&mut self) {
+        let router = self.make_router().await;
+        self.make_group().await;
+        for (number, name, mtu) in [(1, "red", 1400), (2, "blue", 1300)] {
+            let network = json!({"name": name, "mtu": mtu});
+            let network = self.make("network", network).await;
+            self.make_subnets(&network, number, &router).await;
+            self.make_guests(&network, number).await;
+        }
+        let routes = ["2001:db8:1::5", "2001:db8:1::6"]
+            .map(|nexthop| json!({"destination": "2001:db8:99::/64", "nexthop": nexthop}));
+        self.served
+            .ask(
+                "PUT",
+                &format!("routers/{router}"),
+                json!({"router": {"routes": routes}}),
+            )
+            .await;
+    }
+
+    /// A router with a gateway to the outside.
+    async fn make_router(&self) -> String {
         let outside = self
             .make(
                 "network",
@@ -81,12 +102,15 @@ impl World {
         )
         .await;
         let gateway = json!({"network_id": outside});
-        let router = self
-            .make(
-                "router",
-                json!({"name": "r", "external_gateway_info": gateway}),
-            )
-            .await;
+        self.make(
+            "router",
+            json!({"name": "r", "external_gateway_info": gateway}),
+        )
+        .await
+    }
+
+    /// The rules of red's guests.
+    async fn make_group(&mut self) {
         let group = self.make("security_group", json!({"name": "web"})).await;
         self.group = group.clone();
         for rule in [
@@ -100,58 +124,51 @@ impl World {
             rule["security_group_id"] = json!(group);
             self.make("security_group_rule", rule).await;
         }
-        for (number, name, mtu) in [(1, "red", 1400), (2, "blue", 1300)] {
-            let network = self
-                .make("network", json!({"name": name, "mtu": mtu}))
-                .await;
-            for (version, cidr) in [
-                (6, format!("2001:db8:{number}::/64")),
-                (4, format!("10.{number}.0.0/24")),
-            ] {
-                let mut subnet =
-                    json!({"network_id": network, "ip_version": version, "cidr": cidr});
-                if version == 6 {
-                    subnet["ipv6_ra_mode"] = json!("slaac");
-                    subnet["ipv6_address_mode"] = json!("slaac");
-                }
-                let subnet = self.make("subnet", subnet).await;
-                let path = format!("routers/{router}/add_router_interface");
-                self.served
-                    .ask("PUT", &path, json!({"subnet_id": subnet}))
-                    .await;
+    }
+
+    /// A subnet of each family, on the router.
+    async fn make_subnets(&self, network: &str, number: u8, router: &str) {
+        for (version, cidr) in [
+            (6, format!("2001:db8:{number}::/64")),
+            (4, format!("10.{number}.0.0/24")),
+        ] {
+            let mut subnet = json!({"network_id": network, "ip_version": version, "cidr": cidr});
+            if version == 6 {
+                subnet["ipv6_ra_mode"] = json!("slaac");
+                subnet["ipv6_address_mode"] = json!("slaac");
             }
-            let guests: &[(&'static str, &str, u16, Value)] = if number == 1 {
-                &[
-                    ("red1", "h1", 1, json!({"security_groups": [group]})),
-                    ("red2", "h2", 1, json!({"security_groups": [group]})),
-                ]
-            } else {
-                &[(
-                    "blue1",
-                    "h1",
-                    2,
-                    json!({"security_groups": [], "port_security_enabled": false}),
-                )]
-            };
-            for (guest, host, ofport, more) in guests {
-                let mut port = more.clone();
-                port["network_id"] = json!(network);
-                let id = self.make("port", port).await;
-                self.plug(&id, host, *ofport).await;
-                if *host == "h1" {
-                    self.ports.insert(guest, id);
-                }
+            let subnet = self.make("subnet", subnet).await;
+            let path = format!("routers/{router}/add_router_interface");
+            self.served
+                .ask("PUT", &path, json!({"subnet_id": subnet}))
+                .await;
+        }
+    }
+
+    async fn make_guests(&mut self, network: &str, number: u8) {
+        let group = &self.group;
+        let guests: &[(&'static str, &str, u16, Value)] = if number == 1 {
+            &[
+                ("red1", "h1", 1, json!({"security_groups": [group]})),
+                ("red2", "h2", 1, json!({"security_groups": [group]})),
+            ]
+        } else {
+            &[(
+                "blue1",
+                "h1",
+                2,
+                json!({"security_groups": [], "port_security_enabled": false}),
+            )]
+        };
+        for (guest, host, ofport, more) in guests {
+            let mut port = more.clone();
+            port["network_id"] = json!(network);
+            let id = self.make("port", port).await;
+            self.plug(&id, host, *ofport).await;
+            if *host == "h1" {
+                self.ports.insert(guest, id);
             }
         }
-        let routes = ["2001:db8:1::5", "2001:db8:1::6"]
-            .map(|nexthop| json!({"destination": "2001:db8:99::/64", "nexthop": nexthop}));
-        self.served
-            .ask(
-                "PUT",
-                &format!("routers/{router}"),
-                json!({"router": {"routes": routes}}),
-            )
-            .await;
     }
 
     pub(crate) async fn plug(&self, port: &str, host: &str, ofport: u16) {

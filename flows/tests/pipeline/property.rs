@@ -9,3 +9,4 @@ mod groups;
 mod names;
 mod reachability;
 mod steps;
+mod strategies;

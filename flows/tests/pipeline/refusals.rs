@@ -280,6 +280,17 @@ fn a_full_table_is_no_fault_of_a_flow() {
     }
 }
 
+/// The meters of the flows of guests' ports that send Neighbor Solicitations up.
+fn meters_of_solicitations(flows: &Flows) -> BTreeSet<String> {
+    let metered = flows.iter().filter(|(_, flow)| {
+        let asks = flow.matches.value(Field::ICMPV6_TYPE) == Some(135);
+        flow.stage == Stage::Advertise && asks && flow.matches.value(Field::IN_PORT).is_some()
+    });
+    metered
+        .map(|(_, flow)| format!("{:?}", flow.instructions[0]))
+        .collect()
+}
+
 #[test]
 fn where_no_flow_can_make_an_advertisement_solicitations_go_up() {
     let mut cloud = cloud();
@@ -323,18 +334,8 @@ fn where_no_flow_can_make_an_advertisement_solicitations_go_up() {
                 .any(|(_, flow)| flow.punt.as_ref() == Some(&known))
         );
     }
-    let metered = flows.iter().filter(|(_, flow)| {
-        let asks = flow.matches.value(Field::ICMPV6_TYPE) == Some(135);
-        flow.stage == Stage::Advertise && asks && flow.matches.value(Field::IN_PORT).is_some()
-    });
-    let meters: BTreeSet<_> = metered
-        .map(|(_, flow)| flow.instructions[0].clone())
-        .collect::<Vec<_>>()
-        .into_iter()
-        .map(|meter| format!("{meter:?}"))
-        .collect();
     assert_eq!(
-        meters,
+        meters_of_solicitations(&flows),
         ["Meter(11)".to_owned(), "Meter(12)".to_owned()].into()
     );
 

@@ -3,18 +3,17 @@
 //! All share one header: type 0xffff, length, experimenter 0x2320, subtype. Fields inside them are named by their NXM
 //! header where they have one.
 
-use bytes::{BufMut, Bytes, BytesMut};
+mod controller;
 
-use super::{Action, WHOLE_PACKET, conntrack, learn, selection};
+use super::{Action, conntrack, learn, selection};
 use crate::error::DecodeError;
 use crate::fields::{Field, NICIRA};
 use crate::matches::decode_value;
 use crate::numbers::{PortNo, TableId};
 use crate::oxm::{self, FieldId, Header};
-use crate::packets::PacketInReason;
-use crate::property::{property, put_property, put_u16_property};
 use crate::subfield::{Subfield, put_short_header, read_field, read_short_field};
 use crate::wire::{Reader, pad_to_8, padding, put_uint, set_length};
+use bytes::{BufMut, BytesMut};
 
 const RESUBMIT: u16 = 1;
 const POP_QUEUE: u16 = 5;
@@ -63,108 +62,37 @@ fn encode_body(buffer: &mut BytesMut, action: &Action) {
     match action {
         Action::SetField { field, value, mask } => set_masked(buffer, *field, *value, *mask),
         Action::OutputReg { src, max_len } => output_reg(buffer, *src, *max_len),
-        Action::OutputTrunc { port, max_len } => {
-            buffer.put_u16(OUTPUT_TRUNC);
-            buffer.put_u16(port.to_short());
-            buffer.put_u32(*max_len);
-        }
-        Action::Controller {
-            max_len,
-            id,
-            reason,
-            userdata,
-            pause,
-            meter,
-        } => {
-            let sent = Sent {
-                max_len: *max_len,
-                id: *id,
-                reason: *reason,
-                userdata,
-                pause: *pause,
-                meter: *meter,
-            };
-            sent.encode(buffer);
-        }
+        Action::OutputTrunc { port, max_len } => output_trunc(buffer, *port, *max_len),
+        Action::Controller { .. } => controller::encode(buffer, action),
         Action::PopQueue => put_bare(buffer, POP_QUEUE),
         Action::CtClear => put_bare(buffer, CT_CLEAR),
         Action::Exit => put_bare(buffer, EXIT),
-        Action::Move { src, dst } => {
-            [REG_MOVE, dst.bits, src.offset, dst.offset]
-                .into_iter()
-                .for_each(|number| buffer.put_u16(number));
-            src.put_header(buffer);
-            dst.put_header(buffer);
-        }
-        Action::Load { value, dst } => {
-            buffer.put_u16(REG_LOAD);
-            buffer.put_u16(dst.packed());
-            put_short_header(buffer, dst.field);
-            buffer.put_u64(*value);
-        }
-        Action::DeleteField(field) => {
-            buffer.put_u16(DELETE_FIELD);
-            let start = buffer.len();
-            field.encode(buffer);
-            buffer.put_bytes(0, 14usize.saturating_sub(buffer.len() - start));
-        }
+        Action::Move { src, dst } => move_field(buffer, *src, *dst),
+        Action::Load { value, dst } => load(buffer, *value, *dst),
+        Action::DeleteField(field) => delete_field(buffer, field),
         Action::Resubmit { in_port, table } => resubmit(buffer, RESUBMIT_TABLE, *in_port, *table),
         Action::ResubmitCt { in_port, table } => {
             resubmit(buffer, RESUBMIT_TABLE_CT, *in_port, *table)
         }
-        Action::DecTtlIds(ids) => {
-            buffer.put_u16(DEC_TTL_IDS);
-            buffer.put_u16(ids.len() as u16);
-            buffer.put_u32(0);
-            ids.iter().for_each(|id| buffer.put_u16(*id));
-        }
-        Action::Ct(ct) => {
-            buffer.put_u16(CT);
-            ct.encode(buffer);
-        }
-        Action::Nat(nat) => {
-            buffer.put_u16(NAT);
-            nat.encode(buffer);
-        }
-        Action::Learn(learn) => {
-            buffer.put_u16(if learn.is_extended() { LEARN2 } else { LEARN });
-            learn.encode(buffer);
-        }
-        Action::Note(note) => {
-            buffer.put_u16(NOTE);
-            buffer.put_slice(note);
-        }
+        Action::DecTtlIds(ids) => dec_ttl_ids(buffer, ids),
         Action::Conjunction {
             id,
             clause,
             clauses,
-        } => {
-            buffer.put_u16(CONJUNCTION);
-            buffer.put_u8(*clause);
-            buffer.put_u8(*clauses);
-            buffer.put_u32(*id);
+        } => conjunction(buffer, *id, *clause, *clauses),
+        Action::CheckPktLarger { length, dst } => check_pkt_larger(buffer, *length, *dst),
+        Action::Note(note) => put_note(buffer, note),
+        Action::Clone(list) => put_clone(buffer, list),
+        Action::Ct(ct) => ct.encode(subtype(buffer, CT)),
+        Action::Nat(nat) => nat.encode(subtype(buffer, NAT)),
+        Action::Learn(learn) => {
+            let kind = if learn.is_extended() { LEARN2 } else { LEARN };
+            learn.encode(subtype(buffer, kind));
         }
-        Action::Clone(list) => {
-            put_bare(buffer, CLONE);
-            super::encode_list(buffer, list);
-        }
-        Action::Multipath(multipath) => {
-            buffer.put_u16(MULTIPATH);
-            multipath.encode(buffer);
-        }
+        Action::Multipath(multipath) => multipath.encode(subtype(buffer, MULTIPATH)),
         Action::Bundle(bundle) => {
-            buffer.put_u16(if bundle.dst.is_some() {
-                BUNDLE_LOAD
-            } else {
-                BUNDLE
-            });
-            bundle.encode(buffer);
-        }
-        Action::CheckPktLarger { length, dst } => {
-            [CHECK_PKT_LARGER, *length, dst.offset]
-                .into_iter()
-                .for_each(|number| buffer.put_u16(number));
-            put_padded_header(buffer, dst.field, 10);
+            let loads = bundle.dst.is_some();
+            bundle.encode(subtype(buffer, if loads { BUNDLE_LOAD } else { BUNDLE }));
         }
         Action::StackPush(part) => stack(buffer, STACK_PUSH, *part),
         Action::StackPop(part) => stack(buffer, STACK_POP, *part),
@@ -223,18 +151,11 @@ pub(super) fn decode(part: &mut Reader<'_>, depth: usize) -> Result<Option<Actio
             return Ok(learn::Learn::decode(part, kind == LEARN2)?
                 .map(|learn| Action::Learn(Box::new(learn))));
         }
-        CONTROLLER => decode_controller(part)?,
-        CONTROLLER2 => return decode_controller2(part),
+        CONTROLLER => controller::decode(part)?,
+        CONTROLLER2 => return controller::decode2(part),
         DEC_TTL_IDS => decode_dec_ttl_ids(part)?,
         kind @ (STACK_PUSH | STACK_POP) => return decode_stack(part, kind == STACK_PUSH),
-        CONJUNCTION => {
-            let (clause, clauses) = (part.u8()?, part.u8()?);
-            Action::Conjunction {
-                id: part.u32()?,
-                clause,
-                clauses,
-            }
-        }
+        CONJUNCTION => decode_conjunction(part)?,
         CT => return Ok(conntrack::Ct::decode(part, depth)?.map(Action::Ct)),
         NAT => return Ok(conntrack::Nat::decode(part)?.map(Action::Nat)),
         CLONE => {
@@ -245,6 +166,22 @@ pub(super) fn decode(part: &mut Reader<'_>, depth: usize) -> Result<Option<Actio
         DELETE_FIELD => return decode_delete_field(part),
         _ => return Ok(None),
     }))
+}
+
+/// Starts the body of a subtype, which follows.
+fn subtype(buffer: &mut BytesMut, subtype: u16) -> &mut BytesMut {
+    buffer.put_u16(subtype);
+    buffer
+}
+
+fn put_note(buffer: &mut BytesMut, note: &[u8]) {
+    buffer.put_u16(NOTE);
+    buffer.put_slice(note);
+}
+
+fn put_clone(buffer: &mut BytesMut, list: &[Action]) {
+    put_bare(buffer, CLONE);
+    super::encode_list(buffer, list);
 }
 
 /// A subtype without arguments, in 16 bytes.
@@ -281,6 +218,13 @@ fn decode_load2(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
     }))
 }
 
+fn load(buffer: &mut BytesMut, value: u64, dst: Subfield) {
+    buffer.put_u16(REG_LOAD);
+    buffer.put_u16(dst.packed());
+    put_short_header(buffer, dst.field);
+    buffer.put_u64(value);
+}
+
 fn decode_load(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
     let packed = part.u16()?;
     let field = read_short_field(part)?;
@@ -289,6 +233,14 @@ fn decode_load(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
         value,
         dst: Subfield::unpack(field, packed),
     }))
+}
+
+fn move_field(buffer: &mut BytesMut, src: Subfield, dst: Subfield) {
+    [REG_MOVE, dst.bits, src.offset, dst.offset]
+        .into_iter()
+        .for_each(|number| buffer.put_u16(number));
+    src.put_header(buffer);
+    dst.put_header(buffer);
 }
 
 fn decode_move(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
@@ -333,6 +285,12 @@ fn decode_output_reg2(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeErr
     }))
 }
 
+fn output_trunc(buffer: &mut BytesMut, port: PortNo, max_len: u32) {
+    buffer.put_u16(OUTPUT_TRUNC);
+    buffer.put_u16(port.to_short());
+    buffer.put_u32(max_len);
+}
+
 fn resubmit(buffer: &mut BytesMut, subtype: u16, in_port: Option<u16>, table: Option<TableId>) {
     let plain = table.is_none() && in_port.is_some() && subtype == RESUBMIT_TABLE;
     buffer.put_u16(if plain { RESUBMIT } else { subtype });
@@ -374,6 +332,13 @@ fn decode_stack(part: &mut Reader<'_>, push: bool) -> Result<Option<Action>, Dec
     Ok(field.map(|field| make(Subfield::new(field, offset, bits))))
 }
 
+fn dec_ttl_ids(buffer: &mut BytesMut, ids: &[u16]) {
+    buffer.put_u16(DEC_TTL_IDS);
+    buffer.put_u16(ids.len() as u16);
+    buffer.put_u32(0);
+    ids.iter().for_each(|id| buffer.put_u16(*id));
+}
+
 fn decode_dec_ttl_ids(part: &mut Reader<'_>) -> Result<Action, DecodeError> {
     let count = usize::from(part.u16()?);
     part.skip(4)?;
@@ -385,6 +350,29 @@ fn decode_dec_ttl_ids(part: &mut Reader<'_>) -> Result<Action, DecodeError> {
         .map(Action::DecTtlIds)
 }
 
+fn conjunction(buffer: &mut BytesMut, id: u32, clause: u8, clauses: u8) {
+    buffer.put_u16(CONJUNCTION);
+    buffer.put_u8(clause);
+    buffer.put_u8(clauses);
+    buffer.put_u32(id);
+}
+
+fn decode_conjunction(part: &mut Reader<'_>) -> Result<Action, DecodeError> {
+    let (clause, clauses) = (part.u8()?, part.u8()?);
+    Ok(Action::Conjunction {
+        id: part.u32()?,
+        clause,
+        clauses,
+    })
+}
+
+fn check_pkt_larger(buffer: &mut BytesMut, length: u16, dst: Subfield) {
+    [CHECK_PKT_LARGER, length, dst.offset]
+        .into_iter()
+        .for_each(|number| buffer.put_u16(number));
+    put_padded_header(buffer, dst.field, 10);
+}
+
 fn decode_check_pkt_larger(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
     let (length, offset) = (part.u16()?, part.u16()?);
     let field = read_field(part)?;
@@ -394,102 +382,15 @@ fn decode_check_pkt_larger(part: &mut Reader<'_>) -> Result<Option<Action>, Deco
     }))
 }
 
+fn delete_field(buffer: &mut BytesMut, field: &FieldId) {
+    buffer.put_u16(DELETE_FIELD);
+    let start = buffer.len();
+    field.encode(buffer);
+    buffer.put_bytes(0, 14usize.saturating_sub(buffer.len() - start));
+}
+
 fn decode_delete_field(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
     let field = FieldId::decode(part)?;
     part.remainder();
     Ok(Some(Action::DeleteField(field)))
-}
-
-/// The arguments of `controller(…)`.
-struct Sent<'a> {
-    max_len: u16,
-    id: u16,
-    reason: PacketInReason,
-    userdata: &'a Bytes,
-    pause: bool,
-    meter: Option<u32>,
-}
-
-const PROPERTY_MAX_LEN: u16 = 0;
-const PROPERTY_CONTROLLER_ID: u16 = 1;
-const PROPERTY_REASON: u16 = 2;
-const PROPERTY_USERDATA: u16 = 3;
-const PROPERTY_PAUSE: u16 = 4;
-const PROPERTY_METER: u16 = 5;
-
-impl Sent<'_> {
-    /// The older fixed form unless something needs the newer one.
-    fn encode(&self, buffer: &mut BytesMut) {
-        if self.userdata.is_empty() && !self.pause && self.meter.is_none() {
-            [CONTROLLER, self.max_len, self.id]
-                .into_iter()
-                .for_each(|number| buffer.put_u16(number));
-            buffer.put_u8(self.reason.number());
-            buffer.put_u8(0);
-        } else {
-            put_bare(buffer, CONTROLLER2);
-            self.properties(buffer);
-        }
-    }
-
-    fn properties(&self, buffer: &mut BytesMut) {
-        if self.max_len != WHOLE_PACKET {
-            put_u16_property(buffer, PROPERTY_MAX_LEN, self.max_len);
-        }
-        if self.id != 0 {
-            put_u16_property(buffer, PROPERTY_CONTROLLER_ID, self.id);
-        }
-        if self.reason != PacketInReason::Action {
-            put_property(buffer, PROPERTY_REASON, &[self.reason.number()]);
-        }
-        if !self.userdata.is_empty() {
-            put_property(buffer, PROPERTY_USERDATA, self.userdata);
-        }
-        if self.pause {
-            put_property(buffer, PROPERTY_PAUSE, &[]);
-        }
-        if let Some(meter) = self.meter {
-            put_property(buffer, PROPERTY_METER, &meter.to_be_bytes());
-        }
-    }
-}
-
-fn decode_controller(part: &mut Reader<'_>) -> Result<Action, DecodeError> {
-    let (max_len, id) = (part.u16()?, part.u16()?);
-    let reason = PacketInReason::from_number(part.u8()?);
-    Ok(Action::Controller {
-        max_len,
-        id,
-        reason,
-        userdata: Bytes::new(),
-        pause: false,
-        meter: None,
-    })
-}
-
-fn decode_controller2(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
-    part.skip(6)?;
-    let (mut max_len, mut id, mut reason) = (WHOLE_PACKET, 0, PacketInReason::Action);
-    let (mut userdata, mut pause, mut meter) = (Bytes::new(), false, None);
-    while !part.is_empty() {
-        let (kind, mut value) = property(part)?;
-        match kind {
-            PROPERTY_MAX_LEN => max_len = value.u16()?,
-            PROPERTY_CONTROLLER_ID => id = value.u16()?,
-            PROPERTY_REASON => reason = PacketInReason::from_number(value.u8()?),
-            PROPERTY_USERDATA => userdata = value.remainder(),
-            PROPERTY_PAUSE => pause = true,
-            PROPERTY_METER => meter = Some(value.u32()?),
-            _ => return Ok(None),
-        }
-    }
-    let needed = !userdata.is_empty() || pause || meter.is_some();
-    Ok(needed.then_some(Action::Controller {
-        max_len,
-        id,
-        reason,
-        userdata,
-        pause,
-        meter,
-    }))
 }

@@ -1,5 +1,6 @@
 //! Actions and instructions as text, as `ofpacts_format()` of `lib/ofp-actions.c` prints them.
 
+use bytes::Bytes;
 use std::fmt::{self, Display, Formatter};
 use std::net::IpAddr;
 
@@ -9,6 +10,7 @@ use crate::actions::{
     Action, Bundle, Ct, HashFields, LEARN_DELETE_LEARNED, LEARN_SEND_FLOW_REMOVED, Learn,
     LearnSpec, LearnTarget, Multipath, Nat, NatKind, NatRange, WHOLE_PACKET, Zone,
 };
+use crate::fields::Field;
 use crate::instructions::Instruction;
 use crate::numbers::{PortNo, TableId};
 use crate::oxm::FieldId;
@@ -152,24 +154,14 @@ impl Display for Action {
             Action::Group(group) => write!(f, "group:{group}"),
             Action::SetQueue(queue) => write!(f, "set_queue:{queue}"),
             Action::PopQueue => f.write_str("pop_queue"),
-            Action::SetField { field, value, mask } => {
-                write!(
-                    f,
-                    "set_field:{}->{field}",
-                    Masked::of(*field, *value, *mask)
-                )
-            }
+            Action::SetField { field, value, mask } => set_field(f, *field, *value, *mask),
             Action::Move { src, dst } => write!(f, "move:{src}->{dst}"),
             Action::Load { value, dst } => write!(f, "load:{}->{dst}", Hex(u128::from(*value))),
             Action::DeleteField(field) => write!(f, "delete_field:{field}"),
             Action::Resubmit { in_port, table } => resubmit(f, *in_port, *table, ""),
             Action::ResubmitCt { in_port, table } => resubmit(f, *in_port, *table, ",ct"),
             Action::DecTtl => f.write_str("dec_ttl"),
-            Action::DecTtlIds(ids) => {
-                f.write_str("dec_ttl(")?;
-                list(f, ids)?;
-                f.write_str(")")
-            }
+            Action::DecTtlIds(ids) => dec_ttl_ids(f, ids),
             Action::SetTtl(ttl) => write!(f, "mod_nw_ttl:{ttl}"),
             Action::PushVlan(kind) => write!(f, "push_vlan:{:#x}", kind),
             Action::PopVlan => f.write_str("pop_vlan"),
@@ -198,11 +190,25 @@ impl Display for Action {
             Action::StackPush(part) => write!(f, "push:{part}"),
             Action::StackPop(part) => write!(f, "pop:{part}"),
             Action::Exit => f.write_str("exit"),
-            Action::Raw(bytes) => match raw::named(bytes) {
-                Some(text) => f.write_str(&text),
-                None => write!(f, "raw:{}", Dotted(bytes)),
-            },
+            Action::Raw(bytes) => raw_action(f, bytes),
         }
+    }
+}
+
+fn dec_ttl_ids(f: &mut Formatter<'_>, ids: &[u16]) -> fmt::Result {
+    f.write_str("dec_ttl(")?;
+    list(f, ids)?;
+    f.write_str(")")
+}
+
+fn set_field(f: &mut Formatter<'_>, field: Field, value: u128, mask: u128) -> fmt::Result {
+    write!(f, "set_field:{}->{field}", Masked::of(field, value, mask))
+}
+
+fn raw_action(f: &mut Formatter<'_>, bytes: &Bytes) -> fmt::Result {
+    match raw::named(bytes) {
+        Some(text) => f.write_str(&text),
+        None => write!(f, "raw:{}", Dotted(bytes)),
     }
 }
 

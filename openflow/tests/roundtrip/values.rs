@@ -330,6 +330,24 @@ fn packet_in2() -> impl Strategy<Value = PacketIn2> {
     )
 }
 
+fn flow_removed() -> impl Strategy<Value = FlowRemoved> {
+    (any::<(u64, u16, u8)>(), matches()).prop_map(|((cookie, priority, table), matches)| {
+        FlowRemoved {
+            cookie: Cookie(cookie),
+            priority,
+            reason: RemovedReason::IdleTimeout,
+            table: TableId(table),
+            duration_sec: 1,
+            duration_nsec: 2,
+            idle_timeout: 3,
+            hard_timeout: 4,
+            packets: 5,
+            bytes: 6,
+            matches,
+        }
+    })
+}
+
 pub(crate) fn message() -> impl Strategy<Value = Message> {
     let packet_out = (any::<(u32, u32)>(), vec(action(), 0..5), bytes(100)).prop_map(
         |((buffer_id, in_port), actions, data)| PacketOut {
@@ -354,22 +372,6 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
             meter,
             bands,
         });
-    let removed =
-        (any::<(u64, u16, u8)>(), matches()).prop_map(|((cookie, priority, table), matches)| {
-            FlowRemoved {
-                cookie: Cookie(cookie),
-                priority,
-                reason: RemovedReason::IdleTimeout,
-                table: TableId(table),
-                duration_sec: 1,
-                duration_nsec: 2,
-                idle_timeout: 3,
-                hard_timeout: 4,
-                packets: 5,
-                bytes: 6,
-                matches,
-            }
-        });
     prop_oneof![
         flow_mod().prop_map(Message::FlowMod),
         packet_in().prop_map(Message::PacketIn),
@@ -377,7 +379,7 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         packet_out.prop_map(Message::PacketOut),
         group.prop_map(Message::GroupMod),
         meter.prop_map(Message::MeterMod),
-        removed.prop_map(Message::FlowRemoved),
+        flow_removed().prop_map(Message::FlowRemoved),
         bytes(40).prop_map(Message::EchoRequest),
         (any::<(u32, u16, u32)>(), flow_mod()).prop_map(|((bundle, flags, xid), flow)| {
             Message::BundleAdd(BundleAdd {

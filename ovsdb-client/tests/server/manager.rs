@@ -1,8 +1,8 @@
 //! Serving as the manager of a server that connects by itself, as a hypervisor's does.
 
 use sextant_ovsdb_client::{
-    Condition, Connection, Event, Mutation, OperationResult, Options, Row, Transaction, Value,
-    accept,
+    Condition, Connection, Event, Mutation, OperationResult, Options, Replica, Row, Transaction,
+    Value, accept,
 };
 use tokio::net::{TcpListener, TcpStream};
 
@@ -32,6 +32,40 @@ async fn joined() -> (Server, Connection<TcpStream>) {
     );
     synced(&mut connection).await;
     (server, connection)
+}
+
+/// The names of a bridge's ports, sorted.
+fn ports_of<'r>(replica: &'r Replica, bridge: &str) -> Vec<&'r str> {
+    let (_, bridge) = replica.find("Bridge", "name", bridge).unwrap();
+    let ports = bridge.uuids("ports").unwrap();
+    let rows = ports.iter().map(|port| replica.row("Port", *port).unwrap());
+    let mut names: Vec<&str> = rows.map(|row| row.string("name").unwrap()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// A bridge `br-int` with its port and interface.
+fn make_bridge() -> Transaction {
+    let interface = Row::new().with("name", "br-int").with("type", "internal");
+    let port = Row::new()
+        .with("name", "br-int")
+        .with("interfaces", Value::named_uuid("interface"));
+    let bridge = Row::new()
+        .with("name", "br-int")
+        .with("fail_mode", "secure")
+        .with("protocols", Value::set(["OpenFlow13"]))
+        .with("external_ids", Value::map([("owner", "test")]))
+        .with("ports", Value::named_uuid("port"));
+    Transaction::new("Open_vSwitch")
+        .insert("Interface", Some("interface"), interface)
+        .insert("Port", Some("port"), port)
+        .insert("Bridge", Some("bridge"), bridge)
+        .mutate(
+            "Open_vSwitch",
+            [],
+            [Mutation::insert("bridges", Value::named_uuid("bridge"))],
+        )
+        .comment("a bridge")
 }
 
 #[tokio::test]
@@ -65,19 +99,9 @@ async fn what_ovs_vsctl_does_is_seen() {
             Ok(Some("h1"))
         );
 
-        server.vsctl(&[
-            "add-br",
-            "br-int",
-            "--",
-            "add-port",
-            "br-int",
-            "tap1",
-            "--",
-            "set",
-            "Interface",
-            "tap1",
-            "external_ids:iface-id=p1",
-        ]);
+        let plug = "add-br br-int -- add-port br-int tap1 \
+                    -- set Interface tap1 external_ids:iface-id=p1";
+        server.vsctl(&Vec::from_iter(plug.split_whitespace()));
         let interface = next(&mut connection, |connection, _| {
             let found = connection.replica().find("Interface", "name", "tap1");
             found.map(|(_, row)| row.clone())
@@ -89,22 +113,7 @@ async fn what_ovs_vsctl_does_is_seen() {
         );
         assert_eq!(interface.optional_integer("ofport"), Ok(None));
 
-        let (_, bridge) = connection
-            .replica()
-            .find("Bridge", "name", "br-int")
-            .unwrap();
-        let ports = bridge.uuids("ports").unwrap();
-        let names = ports.iter().map(|port| {
-            connection
-                .replica()
-                .row("Port", *port)
-                .unwrap()
-                .string("name")
-                .unwrap()
-        });
-        let mut names: Vec<&str> = names.collect();
-        names.sort_unstable();
-        assert_eq!(names, ["br-int", "tap1"]);
+        assert_eq!(ports_of(connection.replica(), "br-int"), ["br-int", "tap1"]);
 
         server.vsctl(&["del-br", "br-int"]);
         next(&mut connection, |connection, _| {
@@ -120,27 +129,7 @@ async fn what_ovs_vsctl_does_is_seen() {
 async fn what_a_transaction_does_is_in_the_replica_when_its_reply_comes() {
     in_time(async {
         let (server, mut connection) = joined().await;
-        let interface = Row::new().with("name", "br-int").with("type", "internal");
-        let port = Row::new()
-            .with("name", "br-int")
-            .with("interfaces", Value::named_uuid("interface"));
-        let bridge = Row::new()
-            .with("name", "br-int")
-            .with("fail_mode", "secure")
-            .with("protocols", Value::set(["OpenFlow13"]))
-            .with("external_ids", Value::map([("owner", "test")]))
-            .with("ports", Value::named_uuid("port"));
-        let transaction = Transaction::new("Open_vSwitch")
-            .insert("Interface", Some("interface"), interface)
-            .insert("Port", Some("port"), port)
-            .insert("Bridge", Some("bridge"), bridge)
-            .mutate(
-                "Open_vSwitch",
-                [],
-                [Mutation::insert("bridges", Value::named_uuid("bridge"))],
-            )
-            .comment("a bridge");
-        let request = connection.transact(transaction);
+        let request = connection.transact(make_bridge());
         let results = next(&mut connection, |_, event| {
             let Event::Reply { id, result } = event else {
                 return None;

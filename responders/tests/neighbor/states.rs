@@ -43,66 +43,67 @@ const STATES: [State; 5] = [
     State::Unreachable,
 ];
 
+/// A state; Solicited and Override; then what follows without a MAC, with the known one, with another.
+const RULES: [(&str, u8, [&str; 3]); 20] = [
+    ("incomplete", 0, ["incomplete?", "stale", "stale'"]),
+    ("incomplete", OVERRIDE, ["incomplete?", "stale", "stale'"]),
+    (
+        "incomplete",
+        SOLICITED,
+        ["incomplete?", "reachable", "reachable'"],
+    ),
+    (
+        "incomplete",
+        SOLICITED | OVERRIDE,
+        ["incomplete?", "reachable", "reachable'"],
+    ),
+    ("reachable", 0, ["reachable", "reachable", "stale"]),
+    ("reachable", OVERRIDE, ["reachable", "reachable", "stale"]),
+    ("reachable", SOLICITED, ["reachable", "reachable", "stale"]),
+    (
+        "reachable",
+        SOLICITED | OVERRIDE,
+        ["reachable", "reachable", "stale"],
+    ),
+    ("stale", 0, ["stale", "stale", "stale"]),
+    ("stale", OVERRIDE, ["stale", "stale", "stale'"]),
+    ("stale", SOLICITED, ["reachable", "reachable", "stale"]),
+    (
+        "stale",
+        SOLICITED | OVERRIDE,
+        ["reachable", "reachable", "reachable'"],
+    ),
+    ("probe", 0, ["probe", "probe", "probe"]),
+    ("probe", OVERRIDE, ["probe", "probe", "stale'"]),
+    ("probe", SOLICITED, ["reachable", "reachable", "probe"]),
+    (
+        "probe",
+        SOLICITED | OVERRIDE,
+        ["reachable", "reachable", "reachable'"],
+    ),
+    ("unreachable", 0, ["unreachable", "unreachable", "stale'"]),
+    (
+        "unreachable",
+        OVERRIDE,
+        ["unreachable", "unreachable", "stale'"],
+    ),
+    (
+        "unreachable",
+        SOLICITED,
+        ["reachable", "reachable", "reachable'"],
+    ),
+    (
+        "unreachable",
+        SOLICITED | OVERRIDE,
+        ["reachable", "reachable", "reachable'"],
+    ),
+];
+
 /// RFC 4861 §7.2.5 and appendix C, but that one which answered has another MAC only once it answers there. Unreachable, which
 /// RFC 7048 adds, takes any MAC.
 #[test]
 fn advertisements_do_what_their_flags_say() {
-    // Solicited and Override; then what follows without a MAC, with the known one, with another.
-    let rules = [
-        ("incomplete", 0, ["incomplete?", "stale", "stale'"]),
-        ("incomplete", OVERRIDE, ["incomplete?", "stale", "stale'"]),
-        (
-            "incomplete",
-            SOLICITED,
-            ["incomplete?", "reachable", "reachable'"],
-        ),
-        (
-            "incomplete",
-            SOLICITED | OVERRIDE,
-            ["incomplete?", "reachable", "reachable'"],
-        ),
-        ("reachable", 0, ["reachable", "reachable", "stale"]),
-        ("reachable", OVERRIDE, ["reachable", "reachable", "stale"]),
-        ("reachable", SOLICITED, ["reachable", "reachable", "stale"]),
-        (
-            "reachable",
-            SOLICITED | OVERRIDE,
-            ["reachable", "reachable", "stale"],
-        ),
-        ("stale", 0, ["stale", "stale", "stale"]),
-        ("stale", OVERRIDE, ["stale", "stale", "stale'"]),
-        ("stale", SOLICITED, ["reachable", "reachable", "stale"]),
-        (
-            "stale",
-            SOLICITED | OVERRIDE,
-            ["reachable", "reachable", "reachable'"],
-        ),
-        ("probe", 0, ["probe", "probe", "probe"]),
-        ("probe", OVERRIDE, ["probe", "probe", "stale'"]),
-        ("probe", SOLICITED, ["reachable", "reachable", "probe"]),
-        (
-            "probe",
-            SOLICITED | OVERRIDE,
-            ["reachable", "reachable", "reachable'"],
-        ),
-        ("unreachable", 0, ["unreachable", "unreachable", "stale'"]),
-        (
-            "unreachable",
-            OVERRIDE,
-            ["unreachable", "unreachable", "stale'"],
-        ),
-        (
-            "unreachable",
-            SOLICITED,
-            ["reachable", "reachable", "reachable'"],
-        ),
-        (
-            "unreachable",
-            SOLICITED | OVERRIDE,
-            ["reachable", "reachable", "reachable'"],
-        ),
-    ];
-    for (name, flags, expected) in rules {
+    for (name, flags, expected) in RULES {
         let state = STATES.into_iter().find(|state| state.as_str() == name);
         let got = [None, Some(OLD), Some(NEW)]
             .map(|mac| outcome(in_state(state.unwrap()), &advertised(flags, mac)));

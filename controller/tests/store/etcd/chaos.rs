@@ -194,14 +194,32 @@ async fn disturb(members: &mut [Member], dice: &mut StdRng, progress: &Progress)
     grown(&progress.made, ENOUGH).await;
 }
 
+/// A number that the environment may have.
+fn number(name: &str, default: u64) -> u64 {
+    let given = std::env::var(name).ok();
+    given.map_or(default, |text| text.parse().unwrap())
+}
+
+/// Takes the commits of a watch up to the last one, each of which is later than the one before.
+async fn read_up_to(
+    last: Revision,
+    watch: &mut mpsc::UnboundedReceiver<Committed>,
+    log: &mut BTreeMap<Revision, Vec<Change>>,
+) {
+    loop {
+        let committed = watch.recv().await.unwrap();
+        let revision = committed.revision;
+        let before = log.keys().next_back();
+        assert!(before.is_none_or(|before| *before < revision));
+        log.insert(revision, committed.changes);
+        if revision == last {
+            return;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whatever_fails_the_history_of_writes_makes_sense() {
-    let number = |name, default| {
-        let given = std::env::var(name)
-            .ok()
-            .map(|text: String| text.parse().unwrap());
-        given.unwrap_or(default)
-    };
     let seed = number("SEXTANT_TEST_SEED", 15);
     let rounds = number("SEXTANT_TEST_ROUNDS", 6);
     println!("SEXTANT_TEST_SEED={seed}");
@@ -244,19 +262,7 @@ async fn whatever_fails_the_history_of_writes_makes_sense() {
         tokio::task::yield_now().await;
     };
     for (watch, log) in watches.iter_mut().zip(&mut logs) {
-        loop {
-            let committed = watch.recv().await.unwrap();
-            let revision = committed.revision;
-            assert!(
-                log.keys()
-                    .next_back()
-                    .is_none_or(|before| *before < revision)
-            );
-            log.insert(revision, committed.changes);
-            if revision == last {
-                break;
-            }
-        }
+        read_up_to(last, watch, log).await;
     }
     check(&history, &logs);
     let count = |outcome: fn(&WriteOutcome) -> bool| {

@@ -4,6 +4,7 @@ use super::crowd::{self, CrowdStep};
 use super::declarations::assert_declared;
 use super::names::hypervisor;
 use super::steps::{self, HYPERVISORS, Step};
+use super::strategies::step;
 use crate::support::Cloud;
 use crate::support::show::flows_of;
 use bytes::BytesMut;
@@ -156,7 +157,7 @@ fn kind(instruction: &Instruction) -> &'static str {
 }
 
 fn batches() -> impl Strategy<Value = Vec<Vec<Step>>> {
-    prop::collection::vec(prop::collection::vec(steps::step(), 1..4), 1..16)
+    prop::collection::vec(prop::collection::vec(step(), 1..4), 1..16)
 }
 
 /// A change of a small cloud, or of crowds in it.
@@ -168,7 +169,7 @@ enum CrowdedStep {
 
 fn crowded_step() -> impl Strategy<Value = CrowdedStep> {
     prop_oneof![
-        1 => steps::step().prop_map(CrowdedStep::Small),
+        1 => step().prop_map(CrowdedStep::Small),
         2 => crowd::step().prop_map(CrowdedStep::Crowd),
     ]
 }
@@ -235,8 +236,8 @@ proptest! {
 
     #[test]
     fn reconciling_is_minimal_and_leads_there(
-        before in prop::collection::vec(steps::step(), 0..20),
-        after in prop::collection::vec(steps::step(), 0..20),
+        before in prop::collection::vec(step(), 0..20),
+        after in prop::collection::vec(step(), 0..20),
     ) {
         let mut cloud = steps::start();
         before.iter().for_each(|step| step.apply(&mut cloud));

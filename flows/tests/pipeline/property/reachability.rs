@@ -2,6 +2,7 @@
 
 use super::names::{guest, interface};
 use super::steps::{self, GUESTS, NETWORKS, PHYSICAL, ROUTERS};
+use super::strategies::step;
 use crate::support::cloud::port_id;
 use crate::support::frames::{self, ALL_NODES};
 use crate::support::{Cloud, Fabric};
@@ -225,7 +226,7 @@ proptest! {
 
     #[test]
     fn everybody_is_reached_by_neighbors_and_through_routers_alone(
-        steps in prop::collection::vec(steps::step(), 0..60),
+        steps in prop::collection::vec(step(), 0..60),
     ) {
         let mut cloud = steps::start();
         steps.iter().for_each(|step| step.apply(&mut cloud));

@@ -3,7 +3,6 @@
 use super::names::*;
 use crate::support::Cloud;
 use crate::support::cloud::{id, network_id, port_id};
-use proptest::prelude::*;
 use sextant_model::{
     ChassisId, EncapKind, Endpoints, Ipv6Mode, Key, NetworkType, Object, ObjectKey, Reassembly,
     RouterId, ServerIdentity, SubnetId,
@@ -131,100 +130,10 @@ const IPV4_SUBNET: u8 = 2;
 /// The physical network.
 pub(super) const PHYSICAL: &str = "phys";
 
-pub(super) fn step() -> impl Strategy<Value = Step> {
-    let mode = || {
-        prop_oneof![
-            Just(None),
-            Just(Some(Ipv6Mode::Slaac)),
-            Just(Some(Ipv6Mode::Dhcpv6Stateful)),
-            Just(Some(Ipv6Mode::Dhcpv6Stateless)),
-        ]
-    };
-    let kind = || prop_oneof![Just(EncapKind::Vxlan), Just(EncapKind::Gre)];
-    let (n, s, r, g, h) = (0..NETWORKS, 0..2u8, 0..ROUTERS, 0..GUESTS, 0..HYPERVISORS);
-    let up = any::<bool>;
-    prop_oneof![
-        3 => n.clone().prop_map(Step::Network),
-        1 => n.clone().prop_map(Step::DeleteNetwork),
-        2 => (n.clone(), up()).prop_map(|(n, up)| Step::NetworkUp(n, up)),
-        1 => (n.clone(), prop::option::of(1200..1500u16)).prop_map(|(n, mtu)| Step::NetworkMtu(n, mtu)),
-        2 => (n.clone(), up()).prop_map(|(n, outside)| Step::NetworkOutside(n, outside)),
-        2 => h.clone().prop_map(Step::Attach),
-        4 => (n.clone(), s.clone(), mode()).prop_map(|(n, s, mode)| Step::Subnet(n, s, mode)),
-        2 => n.clone().prop_map(Step::Subnet4),
-        1 => (n.clone(), s.clone(), up()).prop_map(|(n, s, on)| Step::SubnetDhcp(n, s, on)),
-        1 => (n.clone(), 0..3u8).prop_map(|(n, s)| Step::DeleteSubnet(n, s)),
-        2 => r.clone().prop_map(Step::Router),
-        2 => (r.clone(), up()).prop_map(|(r, up)| Step::RouterUp(r, up)),
-        1 => r.clone().prop_map(Step::DeleteRouter),
-        4 => (r.clone(), any::<u8>()).prop_map(|(r, routes)| Step::RouterRoutes(r, routes)),
-        5 => (r.clone(), n.clone()).prop_map(|(r, n)| Step::Interface(r, n)),
-        2 => (r.clone(), n.clone(), up()).prop_map(|(r, n, up)| Step::InterfaceUp(r, n, up)),
-        1 => (r, n.clone()).prop_map(|(r, n)| Step::DeleteInterface(r, n)),
-        6 => (g.clone(), n).prop_map(|(g, n)| Step::Guest(g, n)),
-        2 => (g.clone(), up()).prop_map(|(g, up)| Step::GuestUp(g, up)),
-        2 => (g.clone(), up()).prop_map(|(g, on)| Step::GuestSecured(g, on)),
-        3 => (g.clone(), 0..4u8).prop_map(|(g, pair)| Step::GuestPair(g, pair)),
-        1 => (g.clone(), 0..4u8).prop_map(|(g, name)| Step::GuestRenamed(g, name)),
-        4 => (g.clone(), 0..4u8, 0..2u8).prop_map(|(g, pair, last)| Step::Announce(g, pair, last)),
-        1 => g.clone().prop_map(Step::DeleteGuest),
-        6 => (g.clone(), 0..(1u8 << GROUPS)).prop_map(|(g, groups)| Step::GuestGroups(g, groups)),
-        2 => (0..GROUPS, prop::bool::weighted(0.8)).prop_map(|(n, stateful)| Step::Group(n, stateful)),
-        1 => (0..GROUPS).prop_map(Step::DeleteGroup),
-        8 => (0..GROUPS, 0..3u8, up(), what(), whom())
-            .prop_map(|(n, r, egress, what, whom)| Step::Rule(n, r, egress, what, whom)),
-        2 => (0..GROUPS, 0..3u8).prop_map(|(n, r)| Step::DeleteRule(n, r)),
-        8 => (g.clone(), h.clone()).prop_map(|(g, h)| Step::Plug(g, h)),
-        1 => (g.clone(), h.clone()).prop_map(|(g, h)| Step::PlugUnnumbered(g, h)),
-        2 => g.clone().prop_map(Step::Unplug),
-        1 => (g, h.clone(), prop_oneof![Just(None), Just(Some(40u16)), Just(Some(41u16))])
-            .prop_map(|(g, h, ofport)| Step::Expect(g, h, ofport)),
-        4 => (h.clone(), families(), kind()).prop_map(|(h, families, kind)| Step::Join(h, families, kind)),
-        1 => h.clone().prop_map(Step::Leave),
-        2 => (h, up()).prop_map(|(h, flawed)| Step::Flawed(h, flawed)),
-        1 => (100..103u16).prop_map(Step::LifetimeOfRouters),
-        1 => (0..2u8).prop_map(Step::ServerIdentity),
-        5 => (0..ROUTERS, 0..NETWORKS).prop_map(|(r, n)| Step::Gateway(r, n)),
-        1 => (0..ROUTERS).prop_map(Step::NoGateway),
-        1 => (0..ROUTERS, up()).prop_map(|(r, up)| Step::GatewayUp(r, up)),
-        2 => (0..NETWORKS, 0..2u8, up()).prop_map(|(n, s, on)| Step::SubnetGateway(n, s, on)),
-        3 => (0..HYPERVISORS, up()).prop_map(|(h, gone)| Step::Gone(h, gone)),
-        2 => (0..HYPERVISORS, up()).prop_map(|(h, serves)| Step::Metadata(h, serves)),
-        4 => (0..HYPERVISORS, 0..NETWORKS, 0..8u8).prop_map(|(h, n, bits)| Step::Learn(h, n, bits)),
-        2 => (0..8u8).prop_map(Step::External),
-        2 => (0..NETWORKS, 0..2u8, up()).prop_map(|(n, s, on)| Step::SubnetDelegated(n, s, on)),
-        2 => (0..NETWORKS, 0..2u8, up(), 0..3i64).prop_map(|(n, s, own, until)| Step::Delegated(n, s, own, until)),
-        1 => (0..NETWORKS, 0..2u8).prop_map(|(n, s)| Step::NotDelegated(n, s)),
-        3 => (0..NETWORKS, 0..2u8, 0..2u8).prop_map(|(n, s, pool)| Step::SubnetFromPool(n, s, pool)),
-        2 => (0..2u8, prop::option::of(0..2u8)).prop_map(|(pool, scope)| Step::PoolScope(pool, scope)),
-    ]
-}
-
-fn families() -> impl Strategy<Value = Families> {
-    prop_oneof![
-        3 => Just(Families::Ipv6),
-        1 => Just(Families::Ipv4),
-        2 => Just(Families::Both),
-    ]
-}
-
-fn what() -> impl Strategy<Value = What> {
-    prop_oneof![
-        Just(What::Anything),
-        Just(What::Udp),
-        Just(What::Udp5000To5003),
-        Just(What::Udp5001),
-        Just(What::Ipv4),
-    ]
-}
-
-fn whom() -> impl Strategy<Value = Whom> {
-    prop_oneof![
-        Just(Whom::Anybody),
-        (0..NETWORKS).prop_map(Whom::Network),
-        (0..GROUPS).prop_map(Whom::Group),
-        (0..GROUPS).prop_map(Whom::Group),
-    ]
+fn set_lifetime(cloud: &mut Cloud, lifetime: u16) {
+    let mut settings = (*cloud.intent.settings).clone();
+    settings.ra.lifetime = lifetime;
+    cloud.intent.settings = Arc::new(settings);
 }
 
 /// A cloud that has something of everything, so that short sequences find something to change.
@@ -306,6 +215,41 @@ impl Step {
             | Self::GuestRenamed(..)
             | Self::Announce(..)
             | Self::DeleteGuest(_) => self.apply_to_guests(cloud),
+            Self::Plug(..)
+            | Self::PlugUnnumbered(..)
+            | Self::Unplug(_)
+            | Self::Expect(..)
+            | Self::Join(..)
+            | Self::Attach(_)
+            | Self::Flawed(..)
+            | Self::Metadata(..)
+            | Self::Leave(_) => self.apply_to_hypervisors(cloud),
+            Self::LifetimeOfRouters(lifetime) => set_lifetime(cloud, lifetime),
+            Self::ServerIdentity(n) => cloud.put(Object::ServerIdentity(ServerIdentity {
+                uuid: id(&format!("server{n}")),
+            })),
+            Self::Gateway(..)
+            | Self::NoGateway(_)
+            | Self::GatewayUp(..)
+            | Self::SubnetGateway(..)
+            | Self::Gone(..)
+            | Self::Learn(..)
+            | Self::External(_)
+            | Self::SubnetFromPool(..)
+            | Self::PoolScope(..) => self.apply_to_gateways(cloud),
+            Self::SubnetDelegated(..) | Self::Delegated(..) | Self::NotDelegated(..) => {
+                self.apply_to_delegations(cloud);
+            }
+        }
+        cloud.facts.place_gateways(&cloud.intent);
+    }
+
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "and where the hypervisor has not joined"
+    )]
+    fn apply_to_hypervisors(&self, cloud: &mut Cloud) {
+        match *self {
             Self::Plug(g, h) => cloud.plug(&guest(g), &hypervisor(h)),
             Self::PlugUnnumbered(g, h) => cloud.plug_as(&guest(g), &hypervisor(h), None),
             Self::Unplug(g) => cloud.unplug(&guest(g)),
@@ -327,30 +271,9 @@ impl Step {
             Self::Metadata(h, serves) if joined(cloud, h) => {
                 cloud.serve_metadata(&hypervisor(h), serves);
             }
-            Self::Attach(_) | Self::Flawed(..) | Self::Metadata(..) => {}
             Self::Leave(h) => cloud.facts.remove_chassis(&ChassisId::new(&hypervisor(h))),
-            Self::LifetimeOfRouters(lifetime) => {
-                let mut settings = (*cloud.intent.settings).clone();
-                settings.ra.lifetime = lifetime;
-                cloud.intent.settings = Arc::new(settings);
-            }
-            Self::ServerIdentity(n) => cloud.put(Object::ServerIdentity(ServerIdentity {
-                uuid: id(&format!("server{n}")),
-            })),
-            Self::Gateway(..)
-            | Self::NoGateway(_)
-            | Self::GatewayUp(..)
-            | Self::SubnetGateway(..)
-            | Self::Gone(..)
-            | Self::Learn(..)
-            | Self::External(_)
-            | Self::SubnetFromPool(..)
-            | Self::PoolScope(..) => self.apply_to_gateways(cloud),
-            Self::SubnetDelegated(..) | Self::Delegated(..) | Self::NotDelegated(..) => {
-                self.apply_to_delegations(cloud);
-            }
+            _ => {}
         }
-        cloud.facts.place_gateways(&cloud.intent);
     }
 
     #[allow(

@@ -159,49 +159,9 @@ fn tell(column: &Column, first: Option<&Column>) {
         (RESTART, |column| &column.restart),
     ];
     for (name, of) in episodes {
-        let episode = of(column);
-        let scrapes = &episode.scrapes;
-        let scraped = |share| milliseconds(scrapes.answers.percentile(share));
-        say(format_args!(
-            "  {name:<24} {:>8.2} s {:>8.2} CPU s {:>6} sessions lost {:>6} switches read {:>6} computed {:>6} changes {:>9} flow-mods{}",
-            episode.took.as_secs_f64(),
-            episode.processor.as_secs_f64(),
-            episode.lost,
-            episode.reads,
-            episode.computations,
-            episode.changes,
-            episode.flow_mods,
-            ratio(first.map(|first| of(first).processor), episode.processor),
-        ));
-        say(format_args!(
-            "  {:<24} {:>8.1} ms p50 {:>8.1} ms p99 {:>9.1} KiB {:>8} lines logged",
-            "  its metrics, its log",
-            scraped(0.5),
-            scraped(0.99),
-            scrapes.longest_page as f64 / 1024.0,
-            episode.lines,
-        ));
+        tell_episode(name, of(column), first.map(of));
     }
-    let lives = &column.lives;
-    let activation = |share| lives.activation.percentile(share);
-    say(format_args!(
-        "  {:<24} {:>8.2} ms p50 {:>8.2} ms p99{}",
-        "port plugged to ACTIVE",
-        milliseconds(activation(0.5)),
-        milliseconds(activation(0.99)),
-        ratio(
-            first.map(|first| first.lives.activation.percentile(0.5)),
-            activation(0.5)
-        ),
-    ));
-    let each = |lives: &Lives| lives.processor / lives.times.max(1);
-    say(format_args!(
-        "  {:<24} {:>8.2} CPU ms{}, {:.1} sessions woken",
-        LIVES,
-        milliseconds(each(lives)),
-        ratio(first.map(|first| each(&first.lives)), each(lives)),
-        lives.woken as f64 / f64::from(lives.times.max(1)),
-    ));
+    tell_lives(&column.lives, first.map(|first| &first.lives));
     say(format_args!(
         "  {:<24} {:>8.2} CPU s a minute",
         "idle",
@@ -211,6 +171,52 @@ fn tell(column: &Column, first: Option<&Column>) {
         "  {:<24} {:>8.1} MiB",
         "memory",
         column.memory as f64 / f64::from(1 << 20)
+    ));
+}
+
+fn tell_episode(name: &str, episode: &Episode, first: Option<&Episode>) {
+    let scrapes = &episode.scrapes;
+    let scraped = |share| milliseconds(scrapes.answers.percentile(share));
+    say(format_args!(
+        "  {name:<24} {:>8.2} s {:>8.2} CPU s {:>6} sessions lost {:>6} switches read {:>6} computed {:>6} changes {:>9} flow-mods{}",
+        episode.took.as_secs_f64(),
+        episode.processor.as_secs_f64(),
+        episode.lost,
+        episode.reads,
+        episode.computations,
+        episode.changes,
+        episode.flow_mods,
+        ratio(first.map(|first| first.processor), episode.processor),
+    ));
+    say(format_args!(
+        "  {:<24} {:>8.1} ms p50 {:>8.1} ms p99 {:>9.1} KiB {:>8} lines logged",
+        "  its metrics, its log",
+        scraped(0.5),
+        scraped(0.99),
+        scrapes.longest_page as f64 / 1024.0,
+        episode.lines,
+    ));
+}
+
+fn tell_lives(lives: &Lives, first: Option<&Lives>) {
+    let activation = |share| lives.activation.percentile(share);
+    say(format_args!(
+        "  {:<24} {:>8.2} ms p50 {:>8.2} ms p99{}",
+        "port plugged to ACTIVE",
+        milliseconds(activation(0.5)),
+        milliseconds(activation(0.99)),
+        ratio(
+            first.map(|first| first.activation.percentile(0.5)),
+            activation(0.5)
+        ),
+    ));
+    let each = |lives: &Lives| lives.processor / lives.times.max(1);
+    say(format_args!(
+        "  {:<24} {:>8.2} CPU ms{}, {:.1} sessions woken",
+        LIVES,
+        milliseconds(each(lives)),
+        ratio(first.map(each), each(lives)),
+        lives.woken as f64 / f64::from(lives.times.max(1)),
     ));
 }
 

@@ -2,7 +2,7 @@
 
 use crate::flow_dump::{FlowDump, KnownFlow as Flow};
 use crate::story::world::{Plugged, SOON};
-use crate::story::{Narrator, Outcome, Point, World, ensure};
+use crate::story::{Failure, Narrator, Outcome, Point, World, ensure};
 use crate::wait_for;
 use std::time::Duration;
 
@@ -89,6 +89,34 @@ fn changed_while_down(world: &mut World, narrator: &mut Narrator) -> Outcome {
             Err(format!("{} flows", after.flows.len()))
         }
     })?;
+    let (removed, added) = only_its_flows_went(&before, &after, &names)?;
+    let left: Vec<&Flow> = after
+        .flows
+        .keys()
+        .filter(|flow| names_address(flow, &names))
+        .collect();
+    ensure(left.is_empty(), || {
+        format!("flows of the deleted port stay: {left:?}")
+    })?;
+    let younger = after.installed_anew_since(&before);
+    ensure(younger == 0, || {
+        format!("{younger} other flows were installed anew")
+    })?;
+    narrator.observe(format_args!(
+        "a port deleted while down: exactly its flows went ({} removed, {} member lists rewritten, {} untouched)",
+        removed - added,
+        added,
+        after.flows.len() - added
+    ));
+    Ok(())
+}
+
+/// No flows went but those with these names, and lists of members. Returns how many went and came.
+fn only_its_flows_went(
+    before: &FlowDump,
+    after: &FlowDump,
+    names: &[String],
+) -> Result<(usize, usize), Failure> {
     let removed: Vec<&Flow> = before
         .flows
         .keys()
@@ -111,25 +139,7 @@ fn changed_while_down(world: &mut World, narrator: &mut Narrator) -> Outcome {
     ensure(added.iter().all(|flow| is_multicast(flow)), || {
         format!("flows came: {added:?}")
     })?;
-    let left: Vec<&Flow> = after
-        .flows
-        .keys()
-        .filter(|flow| names_address(flow, &names))
-        .collect();
-    ensure(left.is_empty(), || {
-        format!("flows of the deleted port stay: {left:?}")
-    })?;
-    let younger = after.installed_anew_since(&before);
-    ensure(younger == 0, || {
-        format!("{younger} other flows were installed anew")
-    })?;
-    narrator.observe(format_args!(
-        "a port deleted while down: exactly its flows went ({} removed, {} member lists rewritten, {} untouched)",
-        removed.len() - added.len(),
-        added.len(),
-        after.flows.len() - added.len()
-    ));
-    Ok(())
+    Ok((removed.len(), added.len()))
 }
 
 /// What names a port in flows: its MAC, its addresses, its OpenFlow port.

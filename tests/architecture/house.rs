@@ -1,0 +1,67 @@
+//! What keeps sources easy to find one's way in: short files and functions, and one convention for modules.
+
+use crate::tokens::{Token, tokens};
+use std::path::{Path, PathBuf};
+
+/// All Rust files of a member of the workspace, with their text.
+pub(crate) fn sources(member: &Path) -> Vec<(PathBuf, String)> {
+    let mut files = Vec::new();
+    let mut folders = vec![member.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder of sources") {
+            let path = entry.expect("an entry of a folder").path();
+            let is_source = path.extension().is_some_and(|extension| extension == "rs");
+            // What cargo builds for a crate outside of the workspace is no source.
+            if path.is_dir() && !path.ends_with("target") {
+                folders.push(path);
+            } else if is_source {
+                let text = std::fs::read_to_string(&path).expect("a source file");
+                files.push((path, text));
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The functions that are longer than `most` lines: from `fn` to the closing brace.
+pub(crate) fn long_functions(source: &str, most: usize) -> Vec<String> {
+    let tokens = tokens(source);
+    let mut found = Vec::new();
+    for (at, pair) in tokens.windows(2).enumerate() {
+        // The name tells a function from a type, as in `fn(u8)`.
+        if pair[0].text != "fn" || pair[1].text == "(" {
+            continue;
+        }
+        let Some(end) = end_of_body(&tokens[at..]) else {
+            continue;
+        };
+        let lines = end + 1 - pair[0].line;
+        if lines > most {
+            let (name, line) = (&pair[1].text, pair[0].line);
+            found.push(format!("{line}: {name} has {lines} lines"));
+        }
+    }
+    found
+}
+
+/// The line of the brace that closes a function. `None`: it has no body.
+fn end_of_body(function: &[Token]) -> Option<usize> {
+    let (mut braces, mut others) = (0_usize, 0_usize);
+    for token in function {
+        match token.text.as_str() {
+            "(" | "[" => others += 1,
+            ")" | "]" => others = others.saturating_sub(1),
+            ";" if braces == 0 && others == 0 => return None,
+            "{" => braces += 1,
+            "}" => {
+                braces = braces.saturating_sub(1);
+                if braces == 0 {
+                    return Some(token.line);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
