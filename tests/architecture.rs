@@ -4,6 +4,7 @@
 //! The tables below are the rules; everything else reads manifests and sources.
 
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -208,6 +209,33 @@ fn a_module_is_a_file_of_its_name() {
         path.ends_with("/mod.rs") && !is_shared
     });
     assert_eq!(Vec::from_iter(wrong), [""; 0]);
+}
+
+#[test]
+fn a_type_has_a_name_of_its_own_in_its_crate() {
+    let mut crates: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for (path, text) in all_sources() {
+        if let Some(name) = house::crate_of(&path) {
+            crates.entry(name).or_default().push((path, text));
+        }
+    }
+    let mut wrong = Vec::new();
+    for files in crates.values() {
+        let files = files.iter().map(|(path, text)| (&**path, &**text));
+        wrong.extend(house::names_twice(files));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_name_of_two_types_is_caught_with_its_places() {
+    let one =
+        "struct Query<'a>(&'a str);\n// struct Reply;\n#[cfg(test)]\nmod tests { enum Verdict {} }";
+    let other = "pub(crate) trait Query {}\nenum Verdict { Reply }";
+    assert_eq!(
+        house::names_twice([("a.rs", one), ("b.rs", other)]),
+        ["Query is in a.rs and in b.rs"]
+    );
 }
 
 #[test]

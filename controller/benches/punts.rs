@@ -16,7 +16,7 @@ use sextant_model::{
 };
 use sextant_responders::dhcpv6::codec::put_option;
 use sextant_responders::dhcpv6::{ALL_SERVERS, CLIENT_PORT, SERVER_PORT};
-use sextant_responders::frame::{Addresses, FrameBuilder};
+use sextant_responders::frame::{FrameBuilder, Ipv6Addresses};
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
@@ -100,7 +100,7 @@ fn packet_in(cookie: u64, frame: &[u8]) -> Bytes {
 }
 
 fn solicitation() -> Vec<u8> {
-    let addresses = Addresses {
+    let addresses = Ipv6Addresses {
         source_mac: GUEST,
         destination_mac: MacAddr([0x33, 0x33, 0, 0, 0, 2]),
         source: GUEST.link_local(),
@@ -113,7 +113,7 @@ fn solicitation() -> Vec<u8> {
 }
 
 fn solicit() -> Vec<u8> {
-    let addresses = Addresses {
+    let addresses = Ipv6Addresses {
         source_mac: GUEST,
         destination_mac: MacAddr([0x33, 0x33, 0, 1, 0, 2]),
         source: GUEST.link_local(),

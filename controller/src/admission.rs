@@ -25,7 +25,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
 /// How many may be connected to one listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// All connections.
     pub connections: usize,
     /// Connections that are served before their peers have identified themselves, while no more hypervisors are known.
@@ -61,7 +61,7 @@ pub fn bind(address: SocketAddr, device: Option<&str>) -> io::Result<TcpListener
     socket.listen(BACKLOG)
 }
 
-impl Limits {
+impl ConnectionLimits {
     /// The limits for this many files. Connections get a quarter of them, which leaves half to requests and the store.
     /// A quarter of the connections is served unidentified, as many more may wait. One origin gets three quarters of the
     /// unidentified places. A place is kept for ten seconds.
@@ -200,7 +200,7 @@ pub(crate) fn origin(address: IpAddr) -> IpAddr {
 pub async fn listen<F>(
     listener: Listener,
     name: &'static str,
-    limits: Limits,
+    limits: ConnectionLimits,
     known: KnownHypervisors,
     metrics: Metrics,
     serve: impl Fn(Incoming, SocketAddr, Pass) -> F,
@@ -243,22 +243,22 @@ mod tests {
 
     #[test]
     fn limits_leave_files_to_others() {
-        let few = Limits::of_files(1024);
+        let few = ConnectionLimits::of_files(1024);
         assert_eq!(
             (few.connections, few.unidentified, few.of_an_origin),
             (256, 64, 48)
         );
-        let many = Limits::of_files(1 << 20);
+        let many = ConnectionLimits::of_files(1 << 20);
         assert_eq!((many.connections, many.unidentified), (16_384, 512));
     }
 
     #[test]
     fn as_many_are_served_as_hypervisors_are_known_within_what_files_allow() {
-        let many = Limits::of_files(1 << 20);
+        let many = ConnectionLimits::of_files(1 << 20);
         let places = |known| many.for_known(known).unidentified;
         assert_eq!([0, 512, 2000].map(places), [512, 512, 2000]);
         assert_eq!(places(100_000), many.connections / 2);
-        let few = Limits::of_files(1024).for_known(1000);
+        let few = ConnectionLimits::of_files(1024).for_known(1000);
         assert_eq!((few.unidentified, few.strangers()), (128, 128));
         assert_eq!(many.for_known(2000).of_an_origin, 1500);
     }

@@ -30,7 +30,7 @@ pub const OWN_SOCKET: &str = "sextant-data/control";
 
 /// The data that verbs read.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct OperatorView {
     /// Intent and facts.
     pub snapshots: Snapshots,
     /// What sessions know of neighbours on external networks.
@@ -53,7 +53,7 @@ pub trait Verb {
     ///
     /// # Errors
     /// [`VerbError`]: there is no answer, or the client has left.
-    fn answer(&self, known: &Known, give: Give<'_, Self::Row>) -> Result<(), VerbError>;
+    fn answer(&self, known: &OperatorView, give: Give<'_, Self::Row>) -> Result<(), VerbError>;
 
     /// The answer as text for people.
     fn show(&self, rows: &[Self::Row]) -> String;

@@ -22,7 +22,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
-use places::{ClientPlace, ClientPlaces, Evicted, Presence};
+use places::{ClientPlace, ClientPlaces, ClientPresence, Evicted};
 use sextant_responders::throttle::Throttle;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -34,7 +34,7 @@ use tokio::time::{sleep, timeout};
 
 /// Limits on clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct HttpLimits {
     /// The most connections at once, at least 1.
     pub connections: usize,
     /// The most connections at once from one IPv4 address, or one /64 of IPv6.
@@ -45,7 +45,7 @@ pub struct Limits {
     pub farewell: Duration,
 }
 
-impl Default for Limits {
+impl Default for HttpLimits {
     /// The default limits. 512 connections leave half of the usual 1024 files to switches and hypervisors. One address
     /// may have half of these, since it may be a proxy's. A head may take 30 s, and ending 5 s.
     fn default() -> Self {
@@ -72,7 +72,7 @@ pub async fn serve(
     name: &'static str,
     listener: impl Into<Listener>,
     service: Router,
-    limits: Limits,
+    limits: HttpLimits,
     metrics: Metrics,
     stopping: impl Future<Output = ()>,
 ) {
@@ -160,7 +160,7 @@ impl Entrance {
 /// A client's connection.
 struct Connection {
     service: Router,
-    limits: Limits,
+    limits: HttpLimits,
     watcher: Watcher,
     address: SocketAddr,
     dialects: Dialects,
@@ -182,12 +182,12 @@ impl Connection {
         }
     }
 
-    async fn serve_plain(self, stream: TcpStream, seat: Presence) {
+    async fn serve_plain(self, stream: TcpStream, seat: ClientPresence) {
         let stream = Plain::new(stream, self.address, self.dialects.clone());
         self.serve(stream, false, seat).await;
     }
 
-    async fn serve_encrypted(self, stream: TcpStream, tls: &Tls, seat: Presence) {
+    async fn serve_encrypted(self, stream: TcpStream, tls: &Tls, seat: ClientPresence) {
         let address = self.address;
         match timeout(self.limits.head, tls.accept(stream)).await {
             Ok(Ok(stream)) => self.serve(stream, true, seat).await,
@@ -203,7 +203,7 @@ impl Connection {
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
         encrypted: bool,
-        seat: Presence,
+        seat: ClientPresence,
     ) {
         let peer = Peer {
             address: self.address,

@@ -31,7 +31,7 @@ pub use metadata::MetadataGuest;
 pub use observe::{NotReady, Observation, observe};
 pub use probes::Probes;
 pub use provision::{release, wanted};
-pub use session::{Context, listen};
+pub use session::{HypervisorContext, listen};
 pub use wish::Wish;
 
 use schema::Bridge;

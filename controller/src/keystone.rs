@@ -45,7 +45,7 @@ const LONGEST: usize = 2 << 10;
 
 /// Asks Keystone whose a token is.
 #[derive(Clone)]
-pub struct Keystone(Arc<Shared>);
+pub struct Keystone(Arc<SharedKeystone>);
 
 impl fmt::Debug for Keystone {
     /// Without credentials and tokens.
@@ -55,7 +55,7 @@ impl fmt::Debug for Keystone {
     }
 }
 
-struct Shared {
+struct SharedKeystone {
     settings: KeystoneSettings,
     challenge: HeaderValue,
     client: KeystoneClient,
@@ -92,20 +92,20 @@ pub enum Unidentified {
 #[derive(Clone, Copy)]
 struct Service {
     expired: Expired,
-    rules: Rules,
+    rules: AccessRuleCheck,
 }
 
 impl Service {
     /// No service calls, or one that has no role for it.
     const DEFAULT: Self = Self {
         expired: Expired::Refused,
-        rules: Rules::Count,
+        rules: AccessRuleCheck::Count,
     };
 }
 
 /// Whether the access rules of the caller's application credential count.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Rules {
+enum AccessRuleCheck {
     /// They do.
     Count,
     /// They do not: what a service does for the caller need not be among the caller's own requests.
@@ -139,7 +139,7 @@ impl Keystone {
         tokens: Arc<Tokens>,
     ) -> Result<Self, TrustError> {
         let challenge = HeaderValue::from_str(&settings.challenge());
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(SharedKeystone {
             challenge: challenge.unwrap_or(HeaderValue::from_static("Keystone")),
             client: KeystoneClient::new(&settings, metrics.clone())?,
             own: OwnToken::new(&settings, "keystone"),
@@ -153,7 +153,7 @@ impl Keystone {
 
     /// Gets a token for Sextant, so that the log tells before the first caller whether Keystone can be asked.
     pub async fn try_out(&self) {
-        let Shared {
+        let SharedKeystone {
             settings,
             client,
             own,
@@ -205,7 +205,7 @@ impl Keystone {
         let user = user.ok_or(Unidentified::Nobody)?;
         let token = self.token(user, service.expired, from).await?;
         match &token.access_rules {
-            Some(rules) if service.rules == Rules::Count && !rules.allow(asked) => {
+            Some(rules) if service.rules == AccessRuleCheck::Count && !rules.allow(asked) => {
                 tracing::debug!("no access rule of the application credential allows this");
                 Err(Unidentified::Nobody)
             }
@@ -226,8 +226,8 @@ impl Keystone {
                 expired: Expired::Allowed,
                 // Whoever has an application credential with few rights gets no more by naming it a service's.
                 rules: match token.access_rules {
-                    Some(_) => Rules::Count,
-                    None => Rules::Lifted,
+                    Some(_) => AccessRuleCheck::Count,
+                    None => AccessRuleCheck::Lifted,
                 },
             }),
             false if settings.service_token_roles_required => {
@@ -275,7 +275,7 @@ impl Keystone {
         expired: Expired,
         from: Option<IpAddr>,
     ) {
-        let Shared {
+        let SharedKeystone {
             settings, places, ..
         } = &*self.0;
         let line = from.map(|address| origin(address).to_string());
@@ -303,7 +303,7 @@ impl Keystone {
         text: &HeaderValue,
         expired: Expired,
     ) -> Result<Verdict, KeystoneFailure> {
-        let Shared { client, own, .. } = &*self.0;
+        let SharedKeystone { client, own, .. } = &*self.0;
         let query = match expired {
             Expired::Refused => "nocatalog",
             Expired::Allowed => "nocatalog&allow_expired=1",

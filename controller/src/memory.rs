@@ -23,7 +23,7 @@ const QUEUE: usize = 64;
 
 /// A fact to be stored, and on what condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct FactToStore {
     /// The fact.
     pub change: Change,
     /// The hypervisor that this controller has to own still. None if it does not own it, or the fact is of none.
@@ -32,7 +32,7 @@ pub struct Told {
     pub condition: Option<Precondition>,
 }
 
-impl Told {
+impl FactToStore {
     /// Stored whatever is there: nobody else stores facts.
     #[must_use]
     pub fn unconditionally(change: Change) -> Self {
@@ -54,20 +54,20 @@ impl Told {
 }
 
 /// Where facts are sent that must outlive a restart, or that other controllers need.
-pub type Facts = mpsc::Sender<Vec<Told>>;
+pub type Facts = mpsc::Sender<Vec<FactToStore>>;
 
 /// The names of facts that were not stored, since others know better. There are no more of them than were sent.
 pub type Refused = mpsc::UnboundedSender<Vec<Key>>;
 
 /// A queue of facts for [`keep`].
-pub fn facts() -> (Facts, mpsc::Receiver<Vec<Told>>) {
+pub fn facts() -> (Facts, mpsc::Receiver<Vec<FactToStore>>) {
     mpsc::channel(QUEUE)
 }
 
 /// Commits what it receives until all senders are gone. What waits is committed at once.
 pub async fn keep(
     store: Arc<dyn Store>,
-    mut observed: mpsc::Receiver<Vec<Told>>,
+    mut observed: mpsc::Receiver<Vec<FactToStore>>,
     refused: Refused,
 ) {
     let mut waiting = UnstoredFacts::default();
@@ -91,10 +91,10 @@ pub async fn keep(
 #[derive(Debug, Default)]
 struct UnstoredFacts {
     /// Others rest on these, so they go first.
-    claims: BTreeMap<Key, Told>,
-    others: BTreeMap<Key, Told>,
+    claims: BTreeMap<Key, FactToStore>,
+    others: BTreeMap<Key, FactToStore>,
     /// Others rest on what these take away, so they go last.
-    renounced: BTreeMap<Key, Told>,
+    renounced: BTreeMap<Key, FactToStore>,
 }
 
 impl UnstoredFacts {
@@ -102,7 +102,7 @@ impl UnstoredFacts {
         self.claims.is_empty() && self.others.is_empty() && self.renounced.is_empty()
     }
 
-    fn add(&mut self, told: Vec<Told>) {
+    fn add(&mut self, told: Vec<FactToStore>) {
         for told in told {
             let key = told.change.key();
             let is_claim = matches!(key, Key::Fact(Fact::Ownership(_)));
@@ -122,7 +122,7 @@ impl UnstoredFacts {
     }
 
     /// Some of them. The others wait.
-    fn take(&mut self) -> Vec<Told> {
+    fn take(&mut self) -> Vec<FactToStore> {
         let taken = std::iter::from_fn(|| {
             let first = self.claims.pop_first();
             let next = first.or_else(|| self.others.pop_first());
@@ -132,7 +132,7 @@ impl UnstoredFacts {
     }
 
     /// Waits for facts. Returns whether there may be more.
-    async fn receive(&mut self, observed: &mut mpsc::Receiver<Vec<Told>>) -> bool {
+    async fn receive(&mut self, observed: &mut mpsc::Receiver<Vec<FactToStore>>) -> bool {
         let received = observed.recv().await;
         let is_open = received.is_some();
         received.into_iter().for_each(|told| self.add(told));
@@ -180,8 +180,8 @@ mod tests {
         Change::Put(Object::Location(PortId::MIN, chassis))
     }
 
-    fn told(n: usize) -> Vec<Told> {
-        vec![Told::unconditionally(located(n))]
+    fn told(n: usize) -> Vec<FactToStore> {
+        vec![FactToStore::unconditionally(located(n))]
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ mod proxy;
 
 use crate::admission;
 use crate::config::Config;
-use crate::http::{self, Limits};
+use crate::http::{self, HttpLimits};
 use device::{Device, DeviceError};
 use guests::Local;
 use metrics::ServiceMetrics;
@@ -84,7 +84,7 @@ async fn serve(config: &Config) -> Result<(), MetadataError> {
         "metrics",
         scraped,
         metrics::service(metrics.clone()),
-        Limits::default(),
+        HttpLimits::default(),
         metrics.of_process.clone(),
         stopped(&stopping),
     ));
@@ -160,9 +160,9 @@ async fn keep_listening(
     }
 }
 
-fn limits(patience: Duration) -> Limits {
-    let defaults = Limits::default();
-    Limits {
+fn limits(patience: Duration) -> HttpLimits {
+    let defaults = HttpLimits::default();
+    HttpLimits {
         connections: CONNECTIONS,
         of_an_address: OF_AN_ADDRESS,
         head: defaults.head.min(patience),

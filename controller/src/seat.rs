@@ -60,7 +60,7 @@ const MOST_OWNERS: usize = 32_768;
 #[derive(Debug)]
 struct Seating<K> {
     sessions: u64,
-    holders: BTreeMap<K, (Holder, Tenure)>,
+    holders: BTreeMap<K, (SeatHolder, Tenure)>,
     /// The first claimant of each seat.
     owners: BTreeMap<K, Claimant>,
     /// How many of them are at each address.
@@ -68,7 +68,7 @@ struct Seating<K> {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Holder {
+struct SeatHolder {
     session: u64,
     peer: Claimant,
 }
@@ -81,7 +81,7 @@ type Tenure = watch::Sender<()>;
 pub struct Seat<K: Ord> {
     seats: Seats<K>,
     key: K,
-    holder: Holder,
+    holder: SeatHolder,
     tenure: watch::Receiver<()>,
 }
 
@@ -186,7 +186,7 @@ impl<K> Changes<K> {
 }
 
 impl<K: Ord + Clone> Seating<K> {
-    fn rival(&self, key: &K, peer: &Claimant) -> Option<&Holder> {
+    fn rival(&self, key: &K, peer: &Claimant) -> Option<&SeatHolder> {
         let is_it = |other: &Claimant| other.is_same_machine(peer);
         // The first owner may always come back, even if another machine took the seat meanwhile.
         if self.owners.get(key).is_some_and(is_it) {
@@ -196,14 +196,18 @@ impl<K: Ord + Clone> Seating<K> {
         holder.filter(|holder| !is_it(&holder.peer))
     }
 
-    fn seat(&mut self, key: &K, peer: &Claimant) -> Result<(Holder, watch::Receiver<()>), Taken> {
+    fn seat(
+        &mut self,
+        key: &K,
+        peer: &Claimant,
+    ) -> Result<(SeatHolder, watch::Receiver<()>), Taken> {
         if let Some(rival) = self.rival(key, peer) {
             return Err(Taken(rival.peer.address));
         }
         self.sessions += 1;
         let (session, peer) = (self.sessions, peer.clone());
         self.own(key, &peer);
-        let holder = Holder { session, peer };
+        let holder = SeatHolder { session, peer };
         let (begun, tenure) = watch::channel(());
         // That of an older session of this machine ends here.
         self.holders.insert(key.clone(), (holder.clone(), begun));

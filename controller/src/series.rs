@@ -37,8 +37,8 @@ labels!(
     Capability,
     ChassisId,
     WithheldReason,
-    neighbor::State,
-    prefix_client::State
+    neighbor::NeighborState,
+    prefix_client::PrefixClientState
 );
 
 /// The series of one hypervisor in a family.

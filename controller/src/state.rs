@@ -47,7 +47,7 @@ pub struct Owner {
     publisher: Publisher,
     /// Where facts go that must outlive a restart, and those that are not on their way yet.
     memory: memory::Facts,
-    to_remember: Vec<memory::Told>,
+    to_remember: Vec<memory::FactToStore>,
     /// What the store has, where several controllers share it, and hypervisors whose facts are to be sent again.
     stored: Option<Stored>,
     refused: Option<mpsc::UnboundedReceiver<Vec<Key>>>,

@@ -19,12 +19,12 @@ mod unknown_endpoints;
 mod unpublished;
 mod vigil;
 
-pub use gathering::Turn;
+pub use gathering::GatheringTurn;
 pub use handover::Handover;
 pub use preparing::Preparing;
 pub use punts::Punts;
 
-use crate::admission::{self, KnownHypervisors, Limits};
+use crate::admission::{self, ConnectionLimits, KnownHypervisors};
 use crate::cluster::Tenures;
 use crate::metrics::Metrics;
 use crate::neighbors::Neighbors;
@@ -39,7 +39,7 @@ use std::time::Duration;
 
 /// What every session needs.
 #[derive(Clone, Debug)]
-pub struct Context {
+pub struct SwitchContext {
     /// What is known.
     pub snapshots: Snapshots,
     /// Where confirmations go.
@@ -55,7 +55,7 @@ pub struct Context {
     /// What is asked of hypervisors, among it which names those with a certificate may have.
     pub rules: Rules,
     /// Whose turn it is to let packets gather.
-    pub pauses: Turn,
+    pub pauses: GatheringTurn,
     /// Whose turn it is to have its flows computed.
     pub preparing: Preparing,
     /// What is known of neighbours outside.
@@ -63,12 +63,12 @@ pub struct Context {
     /// What guests were told before a switch lost its connection.
     pub handover: Handover,
     /// How many switches may be connected.
-    pub limits: Limits,
+    pub limits: ConnectionLimits,
     /// How long a switch may take to say what it has, and to confirm a small change.
     pub patience: Duration,
 }
 
-impl Context {
+impl SwitchContext {
     /// What sessions need at least: alone with these, without certificates, within the limits of the process.
     pub fn new(snapshots: Snapshots, events: Events, metrics: Metrics) -> Self {
         Self {
@@ -78,22 +78,22 @@ impl Context {
             databases: Seats::default(),
             tenures: Tenures::All,
             rules: Rules::fixed(HypervisorRules::default()),
-            pauses: Turn::default(),
+            pauses: GatheringTurn::default(),
             preparing: Preparing::new(metrics.clone()),
             neighbors: Neighbors::default(),
             handover: Handover::default(),
-            limits: Limits::of_process(),
+            limits: ConnectionLimits::of_process(),
             patience: PATIENCE,
             metrics,
         }
     }
 }
 
-/// What [`Context::patience`] should be: a busy switch reads back hundreds of thousands of flows in less.
+/// What [`SwitchContext::patience`] should be: a busy switch reads back hundreds of thousands of flows in less.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Serves every switch that connects. Does not return.
-pub async fn listen(listener: impl Into<Listener>, context: Context) {
+pub async fn listen(listener: impl Into<Listener>, context: SwitchContext) {
     let (limits, metrics) = (context.limits, context.metrics.clone());
     let context = Arc::new(context);
     let seats = vec![context.databases.clone(), context.seats.clone()];

@@ -94,7 +94,7 @@ impl TlsFiles {
             return Ok(None);
         }
         let loaded = ArcSwap::from_pointee(self.load()?);
-        Ok(Some(Tls(Arc::new(Shared { loaded }))))
+        Ok(Some(Tls(Arc::new(SharedTls { loaded }))))
     }
 
     fn load(&self) -> Result<Loaded, TlsError> {
@@ -167,9 +167,9 @@ fn unusable(key: &'static str, path: &Path) -> impl Fn(pem::Error) -> TlsError {
 
 /// TLS of a listener.
 #[derive(Clone)]
-pub struct Tls(Arc<Shared>);
+pub struct Tls(Arc<SharedTls>);
 
-struct Shared {
+struct SharedTls {
     loaded: ArcSwap<Loaded>,
 }
 

@@ -10,7 +10,7 @@
 mod cloud;
 
 use cloud::Cloud;
-use sextant_controller::control::{self, ControlSocket, Known};
+use sextant_controller::control::{self, ControlSocket, OperatorView};
 use sextant_controller::neighbors::{Neighbor, Neighbors};
 use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Publisher, Snapshot, Snapshots};
@@ -43,7 +43,7 @@ impl Door {
         let folder = std::env::temp_dir().join(format!("sx-door-{name}-{}", std::process::id()));
         let neighbors = neighbors();
         let (publisher, snapshots) = Snapshots::new(snapshot);
-        let known = Known {
+        let known = OperatorView {
             snapshots,
             neighbors: neighbors.clone(),
             databases: Seats::default(),

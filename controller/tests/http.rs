@@ -4,7 +4,7 @@
 use axum::Router;
 use axum::body::Bytes;
 use axum::routing::{get, post};
-use sextant_controller::http::{Limits, serve};
+use sextant_controller::http::{HttpLimits, serve};
 use sextant_controller::metrics::Metrics;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ struct Service {
     task: JoinHandle<()>,
 }
 
-async fn service(limits: Limits) -> Service {
+async fn service(limits: HttpLimits) -> Service {
     let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (begun, may) = (asked.clone(), answer.clone());
     let slow = get(|| async move {
@@ -77,9 +77,9 @@ async fn rest(mut stream: TcpStream) -> String {
 
 #[tokio::test]
 async fn a_head_that_does_not_come_ends_the_connection() {
-    let limits = Limits {
+    let limits = HttpLimits {
         head: Duration::from_millis(100),
-        ..Limits::default()
+        ..HttpLimits::default()
     };
     let service = service(limits).await;
     for sends in [&b""[..], b"GET /slow HTTP/1.1\r\nHost:"] {
@@ -97,10 +97,10 @@ const HALVES: [&[u8]; 3] = [
 
 #[tokio::test]
 async fn those_who_never_finish_a_request_close_the_service_for_nobody() {
-    let limits = Limits {
+    let limits = HttpLimits {
         connections: 8,
         of_an_address: 6,
-        ..Limits::default()
+        ..HttpLimits::default()
     };
     for sends in HALVES {
         let service = service(limits).await;
@@ -133,9 +133,9 @@ async fn rest_of_one(mut stream: TcpStream) -> String {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_ends_the_connection() {
-    let limits = Limits {
+    let limits = HttpLimits {
         head: Duration::from_millis(100),
-        ..Limits::default()
+        ..HttpLimits::default()
     };
     let service = service(limits).await;
     let text = rest(connected(service.address, HALVES[2]).await).await;
@@ -144,9 +144,9 @@ async fn a_body_that_does_not_come_ends_the_connection() {
 
 #[tokio::test]
 async fn those_beyond_the_limit_wait_while_all_are_being_answered() {
-    let limits = Limits {
+    let limits = HttpLimits {
         connections: 1,
-        ..Limits::default()
+        ..HttpLimits::default()
     };
     let service = service(limits).await;
     let first = connected(service.address, REQUEST).await;
@@ -161,7 +161,7 @@ async fn those_beyond_the_limit_wait_while_all_are_being_answered() {
 
 #[tokio::test]
 async fn what_is_under_way_is_finished_and_nothing_more_is_begun() {
-    let service = service(Limits::default()).await;
+    let service = service(HttpLimits::default()).await;
     let idle = connected(service.address, b"").await;
     let stream = connected(service.address, REQUEST).await;
     timeout(SOON, service.asked.notified()).await.unwrap();
@@ -175,9 +175,9 @@ async fn what_is_under_way_is_finished_and_nothing_more_is_begun() {
 
 #[tokio::test]
 async fn the_end_is_not_waited_for_for_ever() {
-    let limits = Limits {
+    let limits = HttpLimits {
         farewell: Duration::from_millis(100),
-        ..Limits::default()
+        ..HttpLimits::default()
     };
     let service = service(limits).await;
     let _stuck = connected(service.address, REQUEST).await;
@@ -188,9 +188,9 @@ async fn the_end_is_not_waited_for_for_ever() {
 
 #[tokio::test]
 async fn who_still_reads_its_answer_keeps_its_place() {
-    let limits = Limits {
+    let limits = HttpLimits {
         of_an_address: 1,
-        ..Limits::default()
+        ..HttpLimits::default()
     };
     let service = service(limits).await;
     let mut reader = connected(service.address, LONG_REQUEST).await;
@@ -205,10 +205,10 @@ async fn who_still_reads_its_answer_keeps_its_place() {
 
 #[tokio::test]
 async fn who_reads_nothing_of_its_answer_loses_its_place() {
-    let limits = Limits {
+    let limits = HttpLimits {
         of_an_address: 1,
         head: Duration::from_millis(100),
-        ..Limits::default()
+        ..HttpLimits::default()
     };
     let service = service(limits).await;
     let mut reader = connected(service.address, LONG_REQUEST).await;

@@ -14,11 +14,11 @@ use bytes::Bytes;
 use fake::{DATAPATH, SOON, Switch, features};
 use log::Log;
 use rust_openflow::{ErrorCode, ErrorMessage, Message};
-use sextant_controller::admission::Limits;
+use sextant_controller::admission::ConnectionLimits;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::snapshot::{Publisher, Snapshot, Snapshots};
 use sextant_controller::state::{self, Event};
-use sextant_controller::switch::{self, Context};
+use sextant_controller::switch::{self, SwitchContext};
 use sextant_model::{
     Change, Chassis, ChassisId, Encap, EncapKind, ExternalGateway, FixedIp, Ipv6Mode, MacAddr,
     Network, NetworkId, NetworkKey, NetworkType, Object, Plugged, Port, PortId, PrefixSource,
@@ -45,7 +45,7 @@ struct Rig {
     metrics: Metrics,
 }
 
-const LIMITS: Limits = Limits {
+const LIMITS: ConnectionLimits = ConnectionLimits {
     connections: 100,
     unidentified: 2,
     of_an_origin: 3,
@@ -57,14 +57,14 @@ impl Rig {
         Self::start_with(snapshot, patience, LIMITS).await
     }
 
-    async fn start_with(snapshot: Snapshot, patience: Duration, limits: Limits) -> Self {
+    async fn start_with(snapshot: Snapshot, patience: Duration, limits: ConnectionLimits) -> Self {
         let (publisher, snapshots) = Snapshots::new(snapshot);
         let (events_in, events) = state::events();
         let metrics = Metrics::new().unwrap();
-        let context = Context {
+        let context = SwitchContext {
             limits,
             patience,
-            ..Context::new(snapshots, events_in, metrics.clone())
+            ..SwitchContext::new(snapshots, events_in, metrics.clone())
         };
         let listener = TcpListener::bind("[::1]:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -427,7 +427,7 @@ async fn stranger(address: SocketAddr) -> Switch {
 #[tokio::test]
 async fn strangers_do_not_keep_the_switch_of_a_hypervisor_out() {
     let (log, _guard) = Log::begin();
-    let limits = Limits {
+    let limits = ConnectionLimits {
         time: Duration::ZERO,
         ..LIMITS
     };

@@ -8,7 +8,7 @@ use rcgen::{
     KeyPair,
 };
 use sextant_controller::config::Config;
-use sextant_controller::http::{Limits, Peer, serve};
+use sextant_controller::http::{HttpLimits, Peer, serve};
 use sextant_controller::metrics::Metrics;
 use sextant_controller::stream::Listener;
 use sextant_controller::tls::{Tls, TlsFiles};
@@ -99,7 +99,7 @@ async fn serving(tls: Tls, router: axum::Router) -> SocketAddr {
         "api",
         listener,
         router,
-        Limits::default(),
+        HttpLimits::default(),
         Metrics::new().unwrap(),
         std::future::pending(),
     ));

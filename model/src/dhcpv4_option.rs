@@ -70,7 +70,7 @@ const MAX_VALUE: usize = 255;
 
 /// How an option's value is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
+enum Dhcpv4Format {
     /// Addresses.
     Addresses,
     /// Addresses by twos.
@@ -96,64 +96,69 @@ enum Format {
 }
 
 /// Name, code and format.
-const KNOWN: [(&str, u8, Format); 51] = [
-    ("time-offset", 2, Format::Long { least: 0 }),
-    ("router", 3, Format::Addresses),
-    ("dns-server", 6, Format::Addresses),
-    ("log-server", 7, Format::Addresses),
-    ("lpr-server", 9, Format::Addresses),
-    ("hostname", 12, Format::Name),
-    ("boot-file-size", 13, Format::Short { least: 0 }),
-    ("domain-name", 15, Format::Name),
-    ("swap-server", 16, Format::Addresses),
-    ("root-path", 17, Format::Text),
-    ("extension-path", 18, Format::Text),
-    ("ip-forward-enable", 19, Format::Flag),
-    ("non-local-source-routing", 20, Format::Flag),
-    ("policy-filter", 21, Format::AddressPairs),
-    ("max-datagram-reassembly", 22, Format::Short { least: 576 }),
-    ("default-ttl", 23, Format::Octet),
+const KNOWN: [(&str, u8, Dhcpv4Format); 51] = [
+    ("time-offset", 2, Dhcpv4Format::Long { least: 0 }),
+    ("router", 3, Dhcpv4Format::Addresses),
+    ("dns-server", 6, Dhcpv4Format::Addresses),
+    ("log-server", 7, Dhcpv4Format::Addresses),
+    ("lpr-server", 9, Dhcpv4Format::Addresses),
+    ("hostname", 12, Dhcpv4Format::Name),
+    ("boot-file-size", 13, Dhcpv4Format::Short { least: 0 }),
+    ("domain-name", 15, Dhcpv4Format::Name),
+    ("swap-server", 16, Dhcpv4Format::Addresses),
+    ("root-path", 17, Dhcpv4Format::Text),
+    ("extension-path", 18, Dhcpv4Format::Text),
+    ("ip-forward-enable", 19, Dhcpv4Format::Flag),
+    ("non-local-source-routing", 20, Dhcpv4Format::Flag),
+    ("policy-filter", 21, Dhcpv4Format::AddressPairs),
+    (
+        "max-datagram-reassembly",
+        22,
+        Dhcpv4Format::Short { least: 576 },
+    ),
+    ("default-ttl", 23, Dhcpv4Format::Octet),
     // RFC 2132 §5.1.
-    ("mtu", 26, Format::Short { least: 68 }),
-    ("all-subnets-local", 27, Format::Flag),
-    ("broadcast", 28, Format::Addresses),
-    ("router-discovery", 31, Format::Flag),
-    ("router-solicitation", 32, Format::Addresses),
-    ("static-route", 33, Format::AddressPairs),
-    ("trailer-encapsulation", 34, Format::Flag),
-    ("arp-timeout", 35, Format::Long { least: 0 }),
-    ("ethernet-encap", 36, Format::Flag),
-    ("tcp-ttl", 37, Format::Octet),
-    ("tcp-keepalive", 38, Format::Long { least: 0 }),
-    ("nis-domain", 40, Format::Text),
-    ("nis-server", 41, Format::Addresses),
-    ("ntp-server", 42, Format::Addresses),
-    ("netbios-ns", 44, Format::Addresses),
-    ("netbios-dd", 45, Format::Addresses),
-    ("netbios-nodetype", 46, Format::Octet),
-    ("netbios-scope", 47, Format::Text),
-    ("x-windows-fs", 48, Format::Addresses),
-    ("x-windows-dm", 49, Format::Addresses),
-    ("vendor-class", 60, Format::Text),
-    ("nis+-domain", 64, Format::Text),
-    ("nis+-server", 65, Format::Addresses),
-    ("tftp-server", 66, Format::Text),
-    ("bootfile-name", 67, Format::Text),
-    ("mobile-ip-home", 68, Format::Addresses),
-    ("smtp-server", 69, Format::Addresses),
-    ("pop3-server", 70, Format::Addresses),
-    ("nntp-server", 71, Format::Addresses),
-    ("irc-server", 74, Format::Addresses),
-    ("posix-timezone", 100, Format::Text),
-    ("tzdb-timezone", 101, Format::Text),
+    ("mtu", 26, Dhcpv4Format::Short { least: 68 }),
+    ("all-subnets-local", 27, Dhcpv4Format::Flag),
+    ("broadcast", 28, Dhcpv4Format::Addresses),
+    ("router-discovery", 31, Dhcpv4Format::Flag),
+    ("router-solicitation", 32, Dhcpv4Format::Addresses),
+    ("static-route", 33, Dhcpv4Format::AddressPairs),
+    ("trailer-encapsulation", 34, Dhcpv4Format::Flag),
+    ("arp-timeout", 35, Dhcpv4Format::Long { least: 0 }),
+    ("ethernet-encap", 36, Dhcpv4Format::Flag),
+    ("tcp-ttl", 37, Dhcpv4Format::Octet),
+    ("tcp-keepalive", 38, Dhcpv4Format::Long { least: 0 }),
+    ("nis-domain", 40, Dhcpv4Format::Text),
+    ("nis-server", 41, Dhcpv4Format::Addresses),
+    ("ntp-server", 42, Dhcpv4Format::Addresses),
+    ("netbios-ns", 44, Dhcpv4Format::Addresses),
+    ("netbios-dd", 45, Dhcpv4Format::Addresses),
+    ("netbios-nodetype", 46, Dhcpv4Format::Octet),
+    ("netbios-scope", 47, Dhcpv4Format::Text),
+    ("x-windows-fs", 48, Dhcpv4Format::Addresses),
+    ("x-windows-dm", 49, Dhcpv4Format::Addresses),
+    ("vendor-class", 60, Dhcpv4Format::Text),
+    ("nis+-domain", 64, Dhcpv4Format::Text),
+    ("nis+-server", 65, Dhcpv4Format::Addresses),
+    ("tftp-server", 66, Dhcpv4Format::Text),
+    ("bootfile-name", 67, Dhcpv4Format::Text),
+    ("mobile-ip-home", 68, Dhcpv4Format::Addresses),
+    ("smtp-server", 69, Dhcpv4Format::Addresses),
+    ("pop3-server", 70, Dhcpv4Format::Addresses),
+    ("nntp-server", 71, Dhcpv4Format::Addresses),
+    ("irc-server", 74, Dhcpv4Format::Addresses),
+    ("posix-timezone", 100, Dhcpv4Format::Text),
+    ("tzdb-timezone", 101, Dhcpv4Format::Text),
     // MIN_V6ONLY_WAIT (RFC 8925 §3.4).
-    ("ipv6-only", 108, Format::Long { least: 300 }),
-    ("domain-search", 119, Format::Names),
-    ("classless-static-route", 121, Format::Routes),
+    ("ipv6-only", 108, Dhcpv4Format::Long { least: 300 }),
+    ("domain-search", 119, Dhcpv4Format::Names),
+    ("classless-static-route", 121, Dhcpv4Format::Routes),
 ];
 
 /// Options that have a format but no name.
-const NUMBERED: [(u8, Format); 2] = [(150, Format::Addresses), (249, Format::Routes)];
+const NUMBERED: [(u8, Dhcpv4Format); 2] =
+    [(150, Dhcpv4Format::Addresses), (249, Dhcpv4Format::Routes)];
 
 /// Options that the server writes itself, or that only clients and relay agents send (RFC 2132, RFC 3046, RFC 4039, RFC
 /// 4702).
@@ -192,9 +197,9 @@ impl Dhcpv4Option {
     }
 }
 
-fn find(name: &str) -> Result<(Dhcpv4Place, Format), InvalidDhcpv4Option> {
+fn find(name: &str) -> Result<(Dhcpv4Place, Dhcpv4Format), InvalidDhcpv4Option> {
     if matches!(name, "server-ip-address" | "255") {
-        return Ok((Dhcpv4Place::NextServer, Format::Addresses));
+        return Ok((Dhcpv4Place::NextServer, Dhcpv4Format::Addresses));
     }
     let number = name.parse::<u8>().ok().filter(|code| *code > 0);
     let known = KNOWN
@@ -204,7 +209,7 @@ fn find(name: &str) -> Result<(Dhcpv4Place, Format), InvalidDhcpv4Option> {
     let numbered = || NUMBERED.into_iter().find(|(code, _)| Some(*code) == number);
     let (code, format) = known
         .or_else(numbered)
-        .or(number.map(|code| (code, Format::Guess)))
+        .or(number.map(|code| (code, Dhcpv4Format::Guess)))
         .ok_or_else(|| InvalidDhcpv4Option::UnknownName(name.to_owned()))?;
     if RESERVED.contains(&code) {
         return Err(InvalidDhcpv4Option::Reserved(code));
@@ -212,27 +217,27 @@ fn find(name: &str) -> Result<(Dhcpv4Place, Format), InvalidDhcpv4Option> {
     Ok((Dhcpv4Place::Option(code), format))
 }
 
-fn read(format: Format, value: &str) -> Result<Vec<u8>, InvalidDhcpv4Option> {
+fn read(format: Dhcpv4Format, value: &str) -> Result<Vec<u8>, InvalidDhcpv4Option> {
     if value.is_empty() {
         return Err(InvalidDhcpv4Option::Empty);
     }
     match format {
-        Format::Addresses => addresses(value),
-        Format::AddressPairs => Some(addresses(value)?)
+        Dhcpv4Format::Addresses => addresses(value),
+        Dhcpv4Format::AddressPairs => Some(addresses(value)?)
             .filter(|octets| octets.len() % 8 == 0)
             .ok_or(InvalidDhcpv4Option::Pairs("addresses")),
-        Format::Text => Ok(value.as_bytes().to_vec()),
-        Format::Name => Ok(domain_name(value)?.as_str().as_bytes().to_vec()),
-        Format::Names => names(value),
-        Format::Flag => Ok(vec![number(value, 0, 1)? as u8]),
-        Format::Octet => Ok(vec![number(value, 0, 255)? as u8]),
-        Format::Short { least } => {
+        Dhcpv4Format::Text => Ok(value.as_bytes().to_vec()),
+        Dhcpv4Format::Name => Ok(domain_name(value)?.as_str().as_bytes().to_vec()),
+        Dhcpv4Format::Names => names(value),
+        Dhcpv4Format::Flag => Ok(vec![number(value, 0, 1)? as u8]),
+        Dhcpv4Format::Octet => Ok(vec![number(value, 0, 255)? as u8]),
+        Dhcpv4Format::Short { least } => {
             let short = number(value, least.into(), u16::MAX.into())? as u16;
             Ok(short.to_be_bytes().to_vec())
         }
-        Format::Long { least } => Ok(number(value, least, u32::MAX)?.to_be_bytes().to_vec()),
-        Format::Routes => routes(value),
-        Format::Guess => Ok(addresses(value)
+        Dhcpv4Format::Long { least } => Ok(number(value, least, u32::MAX)?.to_be_bytes().to_vec()),
+        Dhcpv4Format::Routes => routes(value),
+        Dhcpv4Format::Guess => Ok(addresses(value)
             .ok()
             .or_else(|| octets(value))
             .unwrap_or_else(|| value.as_bytes().to_vec())),

@@ -87,7 +87,7 @@ const MAX_TEXT: usize = 1024;
 
 /// How an option's value is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
+enum Dhcpv6Format {
     Addresses,
     Names,
     TimeServers,
@@ -97,30 +97,30 @@ enum Format {
 }
 
 /// Name, code and format.
-const KNOWN: [(&str, u16, Format); 17] = [
-    ("sip-server-domain", 21, Format::Names),
-    ("sip-server", 22, Format::Addresses),
-    ("dns-server", 23, Format::Addresses),
-    ("domain-search", 24, Format::Names),
-    ("nis-server", 27, Format::Addresses),
-    ("nis+-server", 28, Format::Addresses),
-    ("nis-domain", 29, Format::Names),
-    ("nis+-domain", 30, Format::Names),
-    ("sntp-server", 31, Format::Addresses),
+const KNOWN: [(&str, u16, Dhcpv6Format); 17] = [
+    ("sip-server-domain", 21, Dhcpv6Format::Names),
+    ("sip-server", 22, Dhcpv6Format::Addresses),
+    ("dns-server", 23, Dhcpv6Format::Addresses),
+    ("domain-search", 24, Dhcpv6Format::Names),
+    ("nis-server", 27, Dhcpv6Format::Addresses),
+    ("nis+-server", 28, Dhcpv6Format::Addresses),
+    ("nis-domain", 29, Dhcpv6Format::Names),
+    ("nis+-domain", 30, Dhcpv6Format::Names),
+    ("sntp-server", 31, Dhcpv6Format::Addresses),
     // IRT_MINIMUM (RFC 9915 §7.6).
     (
         "information-refresh-time",
         32,
-        Format::Seconds { least: 600 },
+        Dhcpv6Format::Seconds { least: 600 },
     ),
-    ("posix-timezone", 41, Format::Text),
-    ("tzdb-timezone", 42, Format::Text),
-    ("ntp-server", 56, Format::TimeServers),
-    ("bootfile-url", 59, Format::Text),
-    ("bootfile-param", 60, Format::Texts),
+    ("posix-timezone", 41, Dhcpv6Format::Text),
+    ("tzdb-timezone", 42, Dhcpv6Format::Text),
+    ("ntp-server", 56, Dhcpv6Format::TimeServers),
+    ("bootfile-url", 59, Dhcpv6Format::Text),
+    ("bootfile-param", 60, Dhcpv6Format::Texts),
     // The least that clients accept (RFC 9915 §21.24, §21.25).
-    ("sol-max-rt", 82, Format::Seconds { least: 60 }),
-    ("inf-max-rt", 83, Format::Seconds { least: 60 }),
+    ("sol-max-rt", 82, Dhcpv6Format::Seconds { least: 60 }),
+    ("inf-max-rt", 83, Dhcpv6Format::Seconds { least: 60 }),
 ];
 
 /// Options that the server writes itself, or that only clients and relay agents send (RFC 9915 §21, RFC 4704).
@@ -152,7 +152,7 @@ impl Dhcpv6Option {
     }
 }
 
-fn find(name: &str) -> Result<(u16, Option<Format>), InvalidDhcpv6Option> {
+fn find(name: &str) -> Result<(u16, Option<Dhcpv6Format>), InvalidDhcpv6Option> {
     let code = name.parse::<u16>().ok().filter(|code| *code > 0);
     let known = KNOWN
         .iter()
@@ -164,14 +164,14 @@ fn find(name: &str) -> Result<(u16, Option<Format>), InvalidDhcpv6Option> {
     }
 }
 
-fn read(format: Option<Format>, value: &str) -> Result<Dhcpv6Value, InvalidDhcpv6Option> {
+fn read(format: Option<Dhcpv6Format>, value: &str) -> Result<Dhcpv6Value, InvalidDhcpv6Option> {
     Ok(match format {
-        Some(Format::Addresses) => Dhcpv6Value::Addresses(list(value, address)?),
-        Some(Format::Names) => Dhcpv6Value::Names(list(value, domain_name)?),
-        Some(Format::TimeServers) => Dhcpv6Value::TimeServers(list(value, time_server)?),
-        Some(Format::Text) => Dhcpv6Value::Text(value.to_owned()),
-        Some(Format::Texts) => Dhcpv6Value::Texts(list(value, |text| Ok(text.to_owned()))?),
-        Some(Format::Seconds { least }) => Dhcpv6Value::Seconds(seconds(value, least)?),
+        Some(Dhcpv6Format::Addresses) => Dhcpv6Value::Addresses(list(value, address)?),
+        Some(Dhcpv6Format::Names) => Dhcpv6Value::Names(list(value, domain_name)?),
+        Some(Dhcpv6Format::TimeServers) => Dhcpv6Value::TimeServers(list(value, time_server)?),
+        Some(Dhcpv6Format::Text) => Dhcpv6Value::Text(value.to_owned()),
+        Some(Dhcpv6Format::Texts) => Dhcpv6Value::Texts(list(value, |text| Ok(text.to_owned()))?),
+        Some(Dhcpv6Format::Seconds { least }) => Dhcpv6Value::Seconds(seconds(value, least)?),
         None => Dhcpv6Value::Octets(octets(value)?),
     })
 }

@@ -23,7 +23,7 @@ mod standard;
 
 pub use conntrack::{Ct, Nat, NatKind, NatRange, Zone};
 pub use learn::{LEARN_DELETE_LEARNED, LEARN_SEND_FLOW_REMOVED, Learn, LearnSpec, LearnTarget};
-pub use selection::{Bundle, HashFields, Multipath};
+pub use selection::{BundleAction, HashFields, Multipath};
 
 /// Actions inside actions (`clone`, `ct(exec(…))`) are followed this far.
 const MAX_DEPTH: usize = 32;
@@ -157,7 +157,7 @@ pub enum Action {
     /// Choose a number by hashing the packet.
     Multipath(Multipath),
     /// Choose a port by hashing the packet.
-    Bundle(Bundle),
+    Bundle(BundleAction),
     /// Set a bit to whether the packet is longer than this.
     CheckPktLarger {
         /// Bytes, without the Ethernet checksum.

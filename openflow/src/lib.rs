@@ -59,8 +59,8 @@ pub mod text;
 mod wire;
 
 pub use actions::{
-    Action, Bundle as BundleAction, Ct, HashFields, LEARN_DELETE_LEARNED, LEARN_SEND_FLOW_REMOVED,
-    Learn, LearnSpec, LearnTarget, Multipath, Nat, NatKind, NatRange, WHOLE_PACKET, Zone,
+    Action, BundleAction, Ct, HashFields, LEARN_DELETE_LEARNED, LEARN_SEND_FLOW_REMOVED, Learn,
+    LearnSpec, LearnTarget, Multipath, Nat, NatKind, NatRange, WHOLE_PACKET, Zone,
 };
 pub use bundle::{BUNDLE_ADD_OVERHEAD, Bundle, BundleError, BundledFlowMod};
 pub use bundle_wire::{BundleAdd, BundleControl, BundleControlType};

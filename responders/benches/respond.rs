@@ -8,7 +8,7 @@ use divan::{Bencher, black_box};
 use guest::*;
 use sextant_model::Punt;
 use sextant_responders::dhcpv4;
-use sextant_responders::dhcpv6::codec::MessageType;
+use sextant_responders::dhcpv6::codec::Dhcpv6MessageType;
 use sextant_responders::dhcpv6::option;
 use sextant_responders::ra::{self, Destination};
 use sextant_responders::respond;
@@ -29,7 +29,7 @@ fn solicitation_to_advertisement(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn solicit_to_advertise(bencher: Bencher<'_, '_>) {
-    let query = Query::new(MessageType::Solicit)
+    let query = Query::new(Dhcpv6MessageType::Solicit)
         .ia_na(7, &[])
         .asking(&[option::DNS_SERVERS, option::DOMAIN_LIST])
         .with(option::ELAPSED_TIME, &[0, 0]);
@@ -38,7 +38,7 @@ fn solicit_to_advertise(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn discover_to_offer(bencher: Bencher<'_, '_>) {
-    let query = ipv4::Query::new(dhcpv4::codec::MessageType::Discover)
+    let query = ipv4::Query::new(dhcpv4::codec::Dhcpv4MessageType::Discover)
         .asking(&ipv4::USUAL_REQUEST)
         .with(dhcpv4::option::CLIENT_ID, &[1, 0xfa, 0x16, 0x3e, 0, 0, 2]);
     answer(bencher, &ipv4::dhcpv4(ipv4::service()), &query.frame());
@@ -46,7 +46,7 @@ fn discover_to_offer(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn information_request_to_reply(bencher: Bencher<'_, '_>) {
-    let query = Query::new(MessageType::InformationRequest)
+    let query = Query::new(Dhcpv6MessageType::InformationRequest)
         .asking(&[option::DNS_SERVERS, option::DOMAIN_LIST]);
     answer(bencher, &dhcpv6(stateless_service()), &query.frame());
 }

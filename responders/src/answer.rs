@@ -1,6 +1,6 @@
 //! The result of a packet: frames to send, an outcome for metrics and logs, and facts for the owner of state.
 
-use crate::neighbor::Heard;
+use crate::neighbor::HeardNeighbor;
 use crate::prefix_client;
 use crate::ra::HeardAdvertisement;
 use sextant_model::{MacAddr, NetworkId, PortId};
@@ -101,11 +101,11 @@ pub enum Learned {
         advertisement: HeardAdvertisement,
     },
     /// A neighbour on an external network showed its MAC.
-    Neighbor(NetworkId, Heard),
+    Neighbor(NetworkId, HeardNeighbor),
     /// A packet waits for a neighbour on an external network whose MAC is not known.
     Sought(NetworkId, IpAddr),
     /// A DHCPv6 server on an external network answered a client that asks for a prefix.
-    PrefixClientMessage(NetworkId, prefix_client::Heard),
+    PrefixClientMessage(NetworkId, prefix_client::HeardServer),
 }
 
 impl Answer {

@@ -14,9 +14,9 @@ mod server;
 
 use crate::answer::Answer;
 use crate::frame::{Ipv4Packet, Refusal, UdpDatagram};
-use codec::Message;
+use codec::Dhcpv4Message;
 use joined::Joined;
-use query::Query;
+use query::Dhcpv4Query;
 use sextant_model::Dhcpv4Service;
 
 /// Where servers listen (RFC 2131 §4.1).
@@ -33,17 +33,17 @@ pub(crate) fn answer(service: &Dhcpv4Service, packet: &Ipv4Packet<'_>) -> Answer
     if datagram.destination_port != SERVER_PORT {
         return Answer::ignored("udp", "not to the DHCPv4 server port");
     }
-    let message = match Message::parse(datagram.body, datagram.offset) {
+    let message = match Dhcpv4Message::parse(datagram.body, datagram.offset) {
         Ok(message) => message,
         Err(malformed) => return Answer::malformed("dhcpv4", malformed),
     };
     let joined = Joined::of(message.options);
     let query = admit(service, packet)
-        .and_then(|()| Query::parse(message, &joined))
+        .and_then(|()| Dhcpv4Query::parse(message, &joined))
         .and_then(|query| of_port(service, query));
     match query {
         Ok(query) => server::serve(service, packet, &query),
-        Err(refusal) => Answer::refused(Query::name(&message), refusal.into()),
+        Err(refusal) => Answer::refused(Dhcpv4Query::name(&message), refusal.into()),
     }
 }
 
@@ -59,7 +59,10 @@ fn admit(service: &Dhcpv4Service, packet: &Ipv4Packet<'_>) -> Result<(), Refusal
 
 /// Checks that a message is from the port's own Ethernet address. Behind a port may be a bridge with many hosts, and
 /// all would get the same address.
-fn of_port<'a>(service: &Dhcpv4Service, query: Query<'a>) -> Result<Query<'a>, Refusal> {
+fn of_port<'a>(
+    service: &Dhcpv4Service,
+    query: Dhcpv4Query<'a>,
+) -> Result<Dhcpv4Query<'a>, Refusal> {
     if query.mac == service.mac {
         Ok(query)
     } else {

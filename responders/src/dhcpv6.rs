@@ -16,8 +16,8 @@ mod server;
 
 use crate::answer::{Answer, Outcome, Verdict};
 use crate::frame::{Ipv6Packet, Refusal, UdpDatagram};
-use codec::Message;
-use query::Query;
+use codec::Dhcpv6Message;
+use query::Dhcpv6Query;
 use sextant_model::{Dhcpv6Service, is_link_local};
 use std::net::Ipv6Addr;
 
@@ -37,12 +37,12 @@ pub(crate) fn answer(service: &Dhcpv6Service, packet: &Ipv6Packet<'_>) -> Answer
     if datagram.destination_port != SERVER_PORT {
         return Answer::ignored("udp", "not to the DHCPv6 server port");
     }
-    let message = match Message::parse(datagram.body, datagram.offset) {
+    let message = match Dhcpv6Message::parse(datagram.body, datagram.offset) {
         Ok(message) => message,
         Err((name, refusal)) => return Answer::refused(name, refusal.into()),
     };
     let name = message.kind.name();
-    match admit(packet).and_then(|()| Query::parse(message, &service.server_duid)) {
+    match admit(packet).and_then(|()| Dhcpv6Query::parse(message, &service.server_duid)) {
         Ok(query) => respond(service, packet, &query),
         Err(refusal) => Answer::refused(name, refusal.into()),
     }
@@ -62,7 +62,7 @@ fn admit(packet: &Ipv6Packet<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn respond(service: &Dhcpv6Service, packet: &Ipv6Packet<'_>, query: &Query<'_>) -> Answer {
+fn respond(service: &Dhcpv6Service, packet: &Ipv6Packet<'_>, query: &Dhcpv6Query<'_>) -> Answer {
     let message = query.kind.name();
     let (reply, learned) = match server::serve(service, packet, query) {
         Ok(answer) => answer,

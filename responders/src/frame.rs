@@ -11,7 +11,7 @@ mod parse;
 mod quote;
 mod upper;
 
-pub use build::{Addresses, FrameBuilder, LEAST_MTU, fragments};
+pub use build::{FrameBuilder, Ipv6Addresses, LEAST_MTU, fragments};
 pub use ipv4::{Ipv4Addresses, Ipv4FrameBuilder, Ipv4Packet};
 pub(crate) use parse::ethernet;
 pub use parse::{Ipv6Packet, Refusal};

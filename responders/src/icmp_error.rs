@@ -9,7 +9,7 @@ mod own_address;
 
 use crate::answer::{Answer, Outcome, Verdict};
 use crate::frame::{
-    Addresses, FrameBuilder, Ipv4Addresses, Ipv4FrameBuilder, Quotable, QuotableIpv4, Refusal,
+    FrameBuilder, Ipv4Addresses, Ipv4FrameBuilder, Ipv6Addresses, Quotable, QuotableIpv4, Refusal,
 };
 use sextant_model::{IcmpError, Problem};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -87,7 +87,7 @@ fn about(error: &IcmpError, source: Ipv6Addr, frame: &[u8]) -> Made {
         Problem::HopLimit => (source, due(3, 0)),
         Problem::OwnAddress => (packet.destination, own_address::complaint(packet.bytes)?),
     };
-    let addresses = Addresses {
+    let addresses = Ipv6Addresses {
         source_mac: error.mac,
         destination_mac: packet.source_mac,
         source,

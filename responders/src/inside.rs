@@ -2,8 +2,8 @@
 //! multicast groups.
 
 use crate::answer::{Answer, Learned, Outcome, Verdict};
-use crate::frame::{Addresses, FrameBuilder, Icmpv6Message, Ipv6Packet, ethernet};
-use crate::neighbor::{Ends, Heard, HeardClaim, Solicited, Target, solicit};
+use crate::frame::{FrameBuilder, Icmpv6Message, Ipv6Addresses, Ipv6Packet, ethernet};
+use crate::neighbor::{Ends, HeardClaim, HeardNeighbor, Solicited, Target, solicit};
 use sextant_model::{Asker, GroupMember, PortId};
 
 const ECHO_REQUEST: u8 = 128;
@@ -12,7 +12,7 @@ const NAME: &str = "echo_request";
 
 /// A guest says that it has an address, in a Neighbor Advertisement or as the sender of an ARP message.
 pub(crate) fn announced(port: PortId, frame: &[u8]) -> Answer {
-    let heard = match Heard::parse(frame) {
+    let heard = match HeardNeighbor::parse(frame) {
         Ok(heard) => heard,
         Err(refusal) => return Answer::refused("frame", refusal.into()),
     };
@@ -85,7 +85,7 @@ pub(crate) fn group_echo(members: &[GroupMember], packet: &Ipv6Packet<'_>) -> An
         return Answer::ignored(NAME, "from nobody who could be answered");
     }
     let replies = members.iter().map(|member| {
-        let addresses = Addresses {
+        let addresses = Ipv6Addresses {
             source_mac: member.mac,
             destination_mac: packet.source_mac,
             source: member.address,

@@ -1,7 +1,7 @@
 //! Next hops on external networks: their MACs, and whether they answer.
 //!
 //! [`NeighborCache`] is Neighbor Unreachability Detection (RFC 4861 §7.2, §7.3 and appendix C) for the next hops of one
-//! gateway port. It asks by Neighbor Discovery for IPv6 and by ARP (RFC 826) for IPv4. [`Heard`] is what a frame shows of
+//! gateway port. It asks by Neighbor Discovery for IPv6 and by ARP (RFC 826) for IPv4. [`HeardNeighbor`] is what a frame shows of
 //! a neighbour. [`solicit()`] asks for one. [`announce()`] says that an address is here now. `answer` answers others.
 //!
 //! The packets to next hops pass switches and are not seen here. So no upper layer confirms that a next hop answers,
@@ -23,9 +23,9 @@ pub use announce::{announce, gratuitous_arp, unsolicited_advertisement};
 pub(crate) use answer::answer;
 pub use answer::wanted;
 pub use cache::NeighborCache;
-pub use heard::{Heard, HeardClaim};
+pub use heard::{HeardClaim, HeardNeighbor};
 pub use solicit::{Solicited, solicit};
-pub use state::{Change, Neighbor, State};
+pub use state::{Change, Neighbor, NeighborState};
 pub use target::{Ends, Target};
 pub use timing::Timing;
 

@@ -2,7 +2,7 @@
 
 use crate::answer::{Answer, Learned, Outcome, Verdict};
 use crate::frame::{Ipv4Packet, Ipv6Packet, Refusal, ethernet};
-use crate::neighbor::{Heard, HeardClaim};
+use crate::neighbor::{HeardClaim, HeardNeighbor};
 use crate::prefix_client;
 use crate::ra::HeardAdvertisement;
 use sextant_model::NetworkId;
@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 /// A frame that shows a neighbour's MAC, or a router.
 pub(crate) fn heard(network: NetworkId, frame: &[u8]) -> Answer {
-    let told = ethernet(frame).and_then(|(_, from, _)| Ok((from, Heard::parse(frame)?)));
+    let told = ethernet(frame).and_then(|(_, from, _)| Ok((from, HeardNeighbor::parse(frame)?)));
     let (from, heard) = match told {
         Ok(told) => told,
         Err(refusal) => return Answer::refused("frame", refusal.into()),
@@ -52,7 +52,7 @@ pub(crate) fn sought(network: NetworkId, frame: &[u8]) -> Answer {
 
 /// A DHCPv6 server's message to a client that asks for a prefix.
 pub(crate) fn prefix_client_message(network: NetworkId, frame: &[u8]) -> Answer {
-    match prefix_client::Heard::parse(frame) {
+    match prefix_client::HeardServer::parse(frame) {
         Ok(heard) => noted(
             heard.message(),
             vec![Learned::PrefixClientMessage(network, heard)],

@@ -2,7 +2,7 @@
 //!
 //! A router asks on the external network, from its gateway port, once for each of its delegated subnets. Each subnet
 //! has its own DUID, so that a server tells them apart. [`Client`] is the sans-IO state machine. `exchange` says when
-//! to send a message again (§15), and `message` writes it. [`Heard`] is what a server's message says, and `grant` the
+//! to send a message again (§15), and `message` writes it. [`HeardServer`] is what a server's message says, and `grant` the
 //! useful part of it.
 
 mod client;
@@ -12,9 +12,9 @@ mod heard;
 mod message;
 
 pub use client::Client;
-pub use heard::Heard;
+pub use heard::HeardServer;
 
-use crate::dhcpv6::codec::MessageType;
+use crate::dhcpv6::codec::Dhcpv6MessageType;
 use crate::frame::{ETHERNET_LEN, IPV6_LEN};
 use ipnet::Ipv6Net;
 use sextant_model::{MacAddr, SubnetId};
@@ -76,7 +76,7 @@ impl Lease {
 
 /// The state of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum PrefixClientState {
     /// It looks for servers.
     Soliciting,
     /// It requests what a server offered, or what a server has lost track of.
@@ -91,7 +91,7 @@ pub enum State {
     Releasing,
 }
 
-impl State {
+impl PrefixClientState {
     /// All of them.
     pub const ALL: [Self; 6] = [
         Self::Soliciting,
@@ -154,6 +154,6 @@ const UDP_HEADER: usize = 8;
 /// The name of the message in a frame of [`Client::poll_frame`].
 pub fn sent(frame: &[u8]) -> &'static str {
     let kind = frame.get(ETHERNET_LEN + IPV6_LEN + UDP_HEADER);
-    let kind = kind.and_then(|kind| MessageType::from_u8(*kind));
-    kind.map_or("unknown", MessageType::name)
+    let kind = kind.and_then(|kind| Dhcpv6MessageType::from_u8(*kind));
+    kind.map_or("unknown", Dhcpv6MessageType::name)
 }

@@ -12,13 +12,13 @@ use guest::property::*;
 use guest::*;
 use proptest::prelude::*;
 use sextant_model::Punt;
-use sextant_responders::dhcpv6::codec::{MessageType, Options, put_option};
-use sextant_responders::dhcpv6::option::{self, DhcpOption, IaKind};
+use sextant_responders::dhcpv6::codec::{Dhcpv6MessageType, RawDhcpv6Options, put_option};
+use sextant_responders::dhcpv6::option::{self, DecodedDhcpv6Option, IaKind};
 use sextant_responders::{Verdict, dhcpv4};
 use std::net::IpAddr;
 
 fn full_query() -> Query {
-    Query::to_server(MessageType::Request)
+    Query::to_server(Dhcpv6MessageType::Request)
         .ia_na(0, &["2001:db8:1::cd", "2001:db8:2::cd"])
         .ia(IaKind::Temporary, 1, &[])
         .ia(IaKind::Prefixes, 2, &[])
@@ -36,7 +36,7 @@ fn samples() -> Vec<(Punt, Vec<u8>)> {
 
 /// A discover with everything that a client says.
 fn full_discover() -> ipv4::Query {
-    ipv4::Query::new(dhcpv4::codec::MessageType::Discover)
+    ipv4::Query::new(dhcpv4::codec::Dhcpv4MessageType::Discover)
         .with(61, &[1, 0xfa, 0x16, 0x3e, 0, 0, 2])
         .with(57, &[5, 0xdc])
         .with(77, b"iPXE")
@@ -95,7 +95,7 @@ fn a_message_cut_within_an_option_is_malformed() {
     let (punt, frame) = samples().remove(1);
     let start = 14 + 40 + 8 + 4;
     let mut boundaries = vec![start];
-    for option in Options::new(&frame[start..], start) {
+    for option in RawDhcpv6Options::new(&frame[start..], start) {
         let option = option.unwrap();
         boundaries.push(option.offset + option.value.len());
     }
@@ -118,14 +118,14 @@ fn nesting_without_end_is_bounded() {
         outer.append(&mut nested);
         nested = outer;
     }
-    let query = Query::new(MessageType::Solicit).with(option::IA_NA, &nested);
+    let query = Query::new(Dhcpv6MessageType::Solicit).with(option::IA_NA, &nested);
     let verdict = answers_are_whole(&dhcpv6(service()), &query.frame());
     assert_eq!(verdict, Verdict::Answered("advertise"));
 }
 
 #[test]
 fn an_answer_too_long_for_a_packet_is_not_sent() {
-    let query = (0..4000).fold(Query::new(MessageType::Solicit), |query, iaid| {
+    let query = (0..4000).fold(Query::new(Dhcpv6MessageType::Solicit), |query, iaid| {
         query.ia_na(iaid, &[])
     });
     let verdict = answers_are_whole(&dhcpv6(service()), &query.frame());
@@ -223,7 +223,7 @@ proptest! {
         let texts: Vec<_> = texts.iter().map(String::as_str).collect();
         let mut names = Vec::new();
         sextant_responders::dhcpv6::domain::put_text(&mut names, &name).unwrap();
-        let query = Query::to_server(MessageType::Request)
+        let query = Query::to_server(Dhcpv6MessageType::Request)
             .ia_na(iaid, &texts)
             .ia(IaKind::Temporary, iaid, &texts)
             .ia(IaKind::Prefixes, iaid, &[])
@@ -234,8 +234,8 @@ proptest! {
             .with(option::PREFERENCE, &[255])
             .with(option::RAPID_COMMIT, &[]);
         let mut again = query.bytes[..4].to_vec();
-        for option in Options::new(&query.bytes[4..], 4) {
-            DhcpOption::decode(option.unwrap()).unwrap().put(&mut again);
+        for option in RawDhcpv6Options::new(&query.bytes[4..], 4) {
+            DecodedDhcpv6Option::decode(option.unwrap()).unwrap().put(&mut again);
         }
         prop_assert_eq!(query.bytes, again);
     }

@@ -13,13 +13,13 @@ use guest::neighborhood::{Neighborhood, fuzz_neighbor};
 use guest::property::honest;
 use proptest::prelude::*;
 use sextant_responders::default_routers::Reachability;
-use sextant_responders::neighbor::Heard;
+use sextant_responders::neighbor::HeardNeighbor;
 use std::time::Duration;
 
 #[test]
 fn everything_is_heard() {
     for frame in everything() {
-        assert!(Heard::parse(&frame).is_ok(), "{frame:02x?}");
+        assert!(HeardNeighbor::parse(&frame).is_ok(), "{frame:02x?}");
     }
 }
 
@@ -27,7 +27,7 @@ fn everything_is_heard() {
 fn a_frame_cut_anywhere_is_refused() {
     for frame in everything() {
         for length in 0..frame.len() {
-            assert!(Heard::parse(&frame[..length]).is_err());
+            assert!(HeardNeighbor::parse(&frame[..length]).is_err());
         }
     }
 }

@@ -23,7 +23,7 @@ use std::net::Ipv6Addr;
 
 /// What a guest sends whose DHCPv6 is dhcproto's, and what it reads in the answer.
 fn exchange(message: &Message) -> Message {
-    let mut query = Query::bare(codec::MessageType::Solicit);
+    let mut query = Query::bare(codec::Dhcpv6MessageType::Solicit);
     query.bytes = message.to_vec().unwrap();
     let frames = respond(&dhcpv6(service()), &query.frame()).frames;
     let packet = Ipv6Packet::parse(&frames[0]).unwrap();
@@ -131,7 +131,7 @@ proptest! {
     #[test]
     fn our_messages_are_whole_to_it(code in option::PREFERENCE..=option::ELAPSED_TIME, value: [u8; 2]) {
         let length = usize::from(code - 6);
-        let query = Query::new(codec::MessageType::Solicit).ia_na(1, &["2001:db8::1"]).with(code, &value[..length]);
+        let query = Query::new(codec::Dhcpv6MessageType::Solicit).ia_na(1, &["2001:db8::1"]).with(code, &value[..length]);
         let read = Message::from_bytes(&query.bytes).unwrap();
         prop_assert_eq!(read.to_vec().unwrap(), query.bytes);
     }

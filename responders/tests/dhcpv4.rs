@@ -14,8 +14,8 @@ mod refused;
 use guest::ipv4::*;
 use insta::assert_snapshot;
 use sextant_model::{Dhcpv4Service, MacAddr};
-use sextant_responders::dhcpv4::codec::MessageType::{self, *};
-use sextant_responders::dhcpv4::codec::{Message, put_option};
+use sextant_responders::dhcpv4::codec::Dhcpv4MessageType::{self, *};
+use sextant_responders::dhcpv4::codec::{Dhcpv4Message, put_option};
 use sextant_responders::dhcpv4::option;
 use sextant_responders::frame::{Ipv4Packet, UdpDatagram};
 use sextant_responders::{Answer, Learned, Verdict, respond};
@@ -55,7 +55,7 @@ fn malformed(query: &Query) -> &'static str {
 fn value(service: Dhcpv4Service, query: &Query, code: u8) -> Option<Vec<u8>> {
     let frames = ask(service, query).frames;
     let datagram = UdpDatagram::parse_ipv4(&Ipv4Packet::parse(&frames[0]).unwrap()).unwrap();
-    let message = Message::parse(datagram.body, 0).unwrap();
+    let message = Dhcpv4Message::parse(datagram.body, 0).unwrap();
     let values: Vec<_> = message
         .options
         .map(Result::unwrap)
@@ -428,7 +428,7 @@ fn options_in_file_and_sname_are_read_where_option_52_says_so() {
 
 #[test]
 fn outcomes_carry_the_names_that_metrics_use() {
-    let outcome = |kind: MessageType| ask(service(), &Query::to_server(kind)).outcome;
+    let outcome = |kind: Dhcpv4MessageType| ask(service(), &Query::to_server(kind)).outcome;
     assert_eq!(outcome(Discover).message, "discover");
     assert_eq!(outcome(Discover).verdict, Verdict::Answered("offer"));
     for (kind, name) in [

@@ -14,7 +14,7 @@ mod refused;
 use guest::*;
 use insta::assert_snapshot;
 use sextant_model::Dhcpv6Service;
-use sextant_responders::dhcpv6::codec::MessageType::{self, *};
+use sextant_responders::dhcpv6::codec::Dhcpv6MessageType::{self, *};
 use sextant_responders::dhcpv6::option::{self, IaKind};
 use sextant_responders::{Answer, Learned, Verdict, respond};
 
@@ -352,7 +352,7 @@ fn the_renewal_times_follow_the_shortest_preferred_lifetime() {
 
 #[test]
 fn outcomes_carry_the_names_that_metrics_use() {
-    let outcome = |kind: MessageType, name: &'static str| {
+    let outcome = |kind: Dhcpv6MessageType, name: &'static str| {
         let outcome = ask(service(), &Query::bare(kind)).outcome;
         assert_eq!(outcome.message, name);
         outcome.verdict.as_str()

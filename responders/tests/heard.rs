@@ -12,14 +12,14 @@ use guest::link::*;
 use guest::{ROUTER_MAC, address, advertisement, talkative_advertisement, usual_solicitation};
 use sextant_model::{MacAddr, RouterPreference, solicited_node};
 use sextant_responders::frame::Refusal;
-use sextant_responders::neighbor::{self, Heard, HeardClaim};
+use sextant_responders::neighbor::{self, HeardClaim, HeardNeighbor};
 use sextant_responders::ra::{self, Destination, HeardAdvertisement};
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
 /// Why nobody is to heed this.
 fn refused(frame: &[u8]) -> &'static str {
-    match Heard::parse(frame).unwrap_err() {
+    match HeardNeighbor::parse(frame).unwrap_err() {
         Refusal::Ignored(reason) => reason,
         Refusal::Malformed(malformed) => {
             assert!(malformed.offset <= frame.len());
@@ -61,7 +61,7 @@ fn what_every_message_has_to_be() {
         router(NEXT_HOP, 0, 9, &option(1, OLD)),
     ];
     for frame in messages {
-        assert!(Heard::parse(&frame).is_ok());
+        assert!(HeardNeighbor::parse(&frame).is_ok());
         assert_eq!(
             refused(&hop_limit(frame.clone(), 254)),
             "hop limit is not 255"
@@ -83,7 +83,10 @@ fn what_every_message_has_to_be() {
         let too_long = [body, &[200, 2, 0, 0, 0, 0, 0, 0]].concat();
         assert_eq!(refused(&with(&too_long)), "option past the message's end");
         let unknown = [&frame[58..], &[200, 1, 1, 2, 3, 4, 5, 6]].concat();
-        assert!(Heard::parse(&with(&unknown)).is_ok(), "{kind}: is ignored");
+        assert!(
+            HeardNeighbor::parse(&with(&unknown)).is_ok(),
+            "{kind}: is ignored"
+        );
     }
 }
 
@@ -103,7 +106,7 @@ fn which_neighbor_advertisements_are_valid() {
         refused(&to(ALL_NODES, SOLICITED, NEXT_HOP)),
         "solicited, and to a group"
     );
-    assert!(Heard::parse(&to(ALL_NODES, OVERRIDE, NEXT_HOP)).is_ok());
+    assert!(HeardNeighbor::parse(&to(ALL_NODES, OVERRIDE, NEXT_HOP)).is_ok());
     let from_elsewhere = icmpv6(
         address("2001:db8::1"),
         gateway(),
@@ -111,8 +114,8 @@ fn which_neighbor_advertisements_are_valid() {
         &about(SOLICITED | OVERRIDE, NEXT_HOP, &option(2, OLD)),
     );
     assert_eq!(
-        Heard::parse(&from_elsewhere).unwrap(),
-        Heard {
+        HeardNeighbor::parse(&from_elsewhere).unwrap(),
+        HeardNeighbor {
             address: ip(NEXT_HOP),
             mac: Some(OLD),
             to: ip(gateway()),
@@ -157,7 +160,7 @@ fn which_neighbor_solicitations_are_valid() {
         &about(0, ALL_NODES, &option(1, OLD)),
     );
     assert_eq!(refused(&of_group), "target is a group");
-    let heard = Heard::parse(&ask(NEXT_HOP, group, &option(1, OLD))).unwrap();
+    let heard = HeardNeighbor::parse(&ask(NEXT_HOP, group, &option(1, OLD))).unwrap();
     assert_eq!((heard.address, heard.mac), (ip(NEXT_HOP), Some(OLD)));
     assert_eq!(heard.claim, HeardClaim::Mentioned { router: None });
 }
@@ -289,7 +292,7 @@ fn an_mtu_that_no_link_has_is_not_heard() {
 #[test]
 fn which_arp_messages_are_heard() {
     let request = arp(1, OLD, NEXT_HOP4, GATEWAY4);
-    let heard = Heard::parse(&request).unwrap();
+    let heard = HeardNeighbor::parse(&request).unwrap();
     assert_eq!((heard.address, heard.mac), (ip(NEXT_HOP4), Some(OLD)));
     assert_eq!(heard.to, ip(GATEWAY4));
     for length in 14..request.len() {
@@ -327,7 +330,7 @@ fn what_says_nothing_of_a_neighbor_is_ignored() {
 
 #[test]
 fn what_is_sent_is_heard_as_meant() {
-    let announced = Heard::parse(&neighbor::announce(ROUTER_MAC, ip(gateway()))).unwrap();
+    let announced = HeardNeighbor::parse(&neighbor::announce(ROUTER_MAC, ip(gateway()))).unwrap();
     let unsolicited = HeardClaim::Advertised {
         solicited: false,
         overrides: true,
@@ -340,7 +343,7 @@ fn what_is_sent_is_heard_as_meant() {
         (Some(ROUTER_MAC), ip(ALL_NODES))
     );
 
-    let solicited = Heard::parse(&ra::solicit(ROUTER_MAC, gateway())).unwrap();
+    let solicited = HeardNeighbor::parse(&ra::solicit(ROUTER_MAC, gateway())).unwrap();
     assert_eq!(solicited.mac, Some(ROUTER_MAC));
     assert_eq!(
         solicited.claim,
@@ -349,7 +352,7 @@ fn what_is_sent_is_heard_as_meant() {
         }
     );
 
-    let announced = Heard::parse(&neighbor::announce(ROUTER_MAC, ip(GATEWAY4))).unwrap();
+    let announced = HeardNeighbor::parse(&neighbor::announce(ROUTER_MAC, ip(GATEWAY4))).unwrap();
     assert_eq!(announced.address, ip(GATEWAY4));
     assert_eq!(announced.to, ip(GATEWAY4));
 }

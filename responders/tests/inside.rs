@@ -4,8 +4,8 @@
 
 use proptest::prelude::*;
 use sextant_model::{Asker, GroupMember, MacAddr, NetworkKey, PortId, Punt};
-use sextant_responders::frame::{Addresses, FrameBuilder, Icmpv6Message, Ipv6Packet};
-use sextant_responders::neighbor::{Heard, announce, wanted};
+use sextant_responders::frame::{FrameBuilder, Icmpv6Message, Ipv6Addresses, Ipv6Packet};
+use sextant_responders::neighbor::{HeardNeighbor, announce, wanted};
 use sextant_responders::{Learned, Verdict, respond};
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -29,7 +29,7 @@ fn members() -> Punt {
 }
 
 fn echo(source: Ipv6Addr, body: &[u8]) -> Vec<u8> {
-    let addresses = Addresses {
+    let addresses = Ipv6Addresses {
         source_mac: GUEST,
         destination_mac: MacAddr([0x33, 0x33, 0, 0, 0, 2]),
         source,
@@ -76,12 +76,12 @@ fn a_router_asks_in_its_own_name() {
         wanted(&question).map(IpAddr::from),
         Some(address("2001:db8:a::99"))
     );
-    let heard = Heard::parse(&question).unwrap();
+    let heard = HeardNeighbor::parse(&question).unwrap();
     assert_eq!(
         (heard.address, heard.mac),
         (router.link_local().into(), Some(router))
     );
-    let heard = Heard::parse(&asked("10.1.0.99")).unwrap();
+    let heard = HeardNeighbor::parse(&asked("10.1.0.99")).unwrap();
     assert_eq!(
         (heard.address, heard.to),
         (address("10.1.0.1"), address("10.1.0.99"))

@@ -14,7 +14,9 @@ mod states;
 use guest::link::*;
 use guest::{ROUTER_MAC, address};
 use sextant_model::MacAddr;
-use sextant_responders::neighbor::{Change, Heard, Neighbor, NeighborCache, State, Timing};
+use sextant_responders::neighbor::{
+    Change, HeardNeighbor, Neighbor, NeighborCache, NeighborState, Timing,
+};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -39,7 +41,7 @@ fn reachable() -> NeighborCache {
 }
 
 fn hear(cache: &mut NeighborCache, now: Instant, frame: &[u8]) -> Option<Change> {
-    cache.handle_message(&Heard::parse(frame).unwrap(), now);
+    cache.handle_message(&HeardNeighbor::parse(frame).unwrap(), now);
     let change = cache.poll_event();
     assert_eq!(cache.poll_event(), None);
     change
@@ -65,7 +67,7 @@ fn destination(frame: &[u8]) -> MacAddr {
     MacAddr(*frame.first_chunk().unwrap())
 }
 
-fn change(mac: Option<MacAddr>, state: State, router: Option<bool>) -> Change {
+fn change(mac: Option<MacAddr>, state: NeighborState, router: Option<bool>) -> Change {
     Change {
         address: ip(NEXT_HOP),
         mac,
@@ -79,7 +81,7 @@ fn an_address_is_asked_for_three_times_then_ever_less_often() {
     let (asked, changes) = asks(&mut resolving(), 36_000);
     let times = [0, 1000, 2000, 3000, 6000, 15_000, 25_000, 35_000];
     assert_eq!(asked, times.map(|at| (at, GROUP)));
-    assert_eq!(changes, [change(None, State::Unreachable, None)]);
+    assert_eq!(changes, [change(None, NeighborState::Unreachable, None)]);
 }
 
 #[test]
@@ -89,12 +91,12 @@ fn an_answer_resolves_and_is_confirmed_again_before_its_time_is_over() {
     let learned = hear(&mut cache, after(20), &answer(OLD));
     assert_eq!(
         learned,
-        Some(change(Some(OLD), State::Reachable, Some(true)))
+        Some(change(Some(OLD), NeighborState::Reachable, Some(true)))
     );
     assert_eq!(asks(&mut cache, 5020), (vec![(5020, OLD)], vec![]));
-    assert_eq!(neighbor(&cache).state(), State::Probe);
+    assert_eq!(neighbor(&cache).state(), NeighborState::Probe);
     assert_eq!(hear(&mut cache, after(5040), &answer(OLD)), None);
-    assert_eq!(neighbor(&cache).state(), State::Reachable);
+    assert_eq!(neighbor(&cache).state(), NeighborState::Reachable);
     assert_eq!(neighbor(&cache).confirmed_at(), Some(after(5040)));
     assert_eq!(cache.poll_timeout(), Some(after(10_040)));
 }
@@ -117,12 +119,12 @@ fn a_mac_that_changed_without_a_word_is_followed_within_eight_seconds() {
     let (asked, changes) = asks(&mut cache, 8000);
     let unicast = [5000, 6000, 7000].map(|at| (at, OLD));
     assert_eq!(asked, [&unicast[..], &[(8000, GROUP)]].concat());
-    let silent = change(Some(OLD), State::Unreachable, Some(true));
+    let silent = change(Some(OLD), NeighborState::Unreachable, Some(true));
     assert_eq!(changes, [silent], "the MAC is kept, for want of a better");
     let followed = hear(&mut cache, after(8010), &advertised(SOLICITED, Some(NEW)));
     assert_eq!(
         followed,
-        Some(change(Some(NEW), State::Reachable, Some(false)))
+        Some(change(Some(NEW), NeighborState::Reachable, Some(false)))
     );
 }
 
@@ -138,7 +140,7 @@ fn a_mac_that_is_announced_is_asked_for_at_once_and_taken_with_the_answer() {
         "a second after the latest solicitation"
     );
     assert_eq!(hear(&mut cache, after(1010), &answer(NEW)), None);
-    let moved = change(Some(NEW), State::Reachable, Some(true));
+    let moved = change(Some(NEW), NeighborState::Reachable, Some(true));
     assert_eq!(
         asks(&mut cache, 2000),
         (vec![], vec![moved]),
@@ -215,7 +217,7 @@ fn a_next_hop_that_is_dead_is_found_to_be_whoever_speaks_for_it() {
             let due = due(&mut cache, now);
             due.changes
                 .iter()
-                .any(|change| change.state == State::Unreachable)
+                .any(|change| change.state == NeighborState::Unreachable)
         });
         assert!(dead);
         assert!(!neighbor(&cache).answers());
@@ -239,7 +241,7 @@ fn an_unreachable_next_hop_that_is_heard_is_asked_at_once() {
         asks(&mut cache, 11_000);
         assert_eq!(cache.poll_timeout(), Some(after(20_000)));
         assert_eq!(hear(&mut cache, after(13_000), &sign), None);
-        assert_eq!(neighbor(&cache).state(), State::Unreachable);
+        assert_eq!(neighbor(&cache).state(), NeighborState::Unreachable);
         assert_eq!(cache.poll_timeout(), Some(after(13_000)));
     }
 }
@@ -255,7 +257,7 @@ fn a_router_that_ceases_to_be_one_is_reported_once_it_says_so_itself() {
         assert_eq!(asks(&mut cache, 1000).0, [(1000, GROUP)]);
         let answer = advertised(SOLICITED, Some(OLD));
         assert_eq!(hear(&mut cache, after(1010), &answer), None);
-        let ceased = change(Some(OLD), State::Reachable, Some(false));
+        let ceased = change(Some(OLD), NeighborState::Reachable, Some(false));
         assert_eq!(asks(&mut cache, 2000), (vec![], vec![ceased]));
         let back = hear(&mut cache, after(2020), &router(NEXT_HOP, 0, 1800, &[]));
         assert_eq!(back.unwrap().router, Some(true));
@@ -285,7 +287,7 @@ fn a_remembered_mac_is_used_and_asked_at_once() {
     let mut cache = NeighborCache::new(Timing::default());
     cache.want(target(), Some(OLD), after(0), LONG);
     let known = (neighbor(&cache).mac(), neighbor(&cache).state());
-    assert_eq!(known, (Some(OLD), State::Stale));
+    assert_eq!(known, (Some(OLD), NeighborState::Stale));
     assert_eq!(asks(&mut cache, 0).0, [(0, OLD)]);
 }
 
@@ -295,7 +297,7 @@ fn a_flush_forgets_and_asks_anew() {
     cache.flush(after(2000));
     assert_eq!(
         cache.poll_event(),
-        Some(change(None, State::Incomplete, None))
+        Some(change(None, NeighborState::Incomplete, None))
     );
     assert_eq!(neighbor(&cache).confirmed_at(), None);
     assert_eq!(asks(&mut cache, 2000).0, [(2000, GROUP)]);
@@ -309,7 +311,7 @@ fn what_is_wanted_again_keeps_what_is_known_and_asks_from_elsewhere() {
     let mut moved = target();
     moved.source_mac = NEW;
     cache.want(moved, None, after(10), LONG);
-    assert_eq!(neighbor(&cache).state(), State::Reachable);
+    assert_eq!(neighbor(&cache).state(), NeighborState::Reachable);
     assert_eq!(cache.poll_timeout(), Some(after(5000)));
     let frame = due(&mut cache, after(5000)).frames.remove(0);
     assert_eq!(frame[6..12], NEW.0);
@@ -338,21 +340,21 @@ fn arp_follows_ipv4_next_hops_in_the_same_way() {
         (neighbor.state(), neighbor.mac().unwrap(), neighbor.router())
     };
     hear(&mut cache, after(0), &arp(2, OLD, NEXT_HOP4, GATEWAY4));
-    assert_eq!(hop(&cache), (State::Reachable, OLD, None));
+    assert_eq!(hop(&cache), (NeighborState::Reachable, OLD, None));
     assert_eq!(asks(&mut cache, 5000).0, [(5000, OLD)]);
     hear(&mut cache, after(5001), &arp(1, OLD, NEXT_HOP4, GATEWAY4));
     assert_eq!(
         hop(&cache),
-        (State::Probe, OLD, None),
+        (NeighborState::Probe, OLD, None),
         "a request is no answer"
     );
     let (_, silent) = asks(&mut cache, 8000);
-    assert_eq!(silent[0].state, State::Unreachable);
+    assert_eq!(silent[0].state, NeighborState::Unreachable);
     for operation in [1, 2] {
         let mut cache = cache.clone();
         let gratuitous = arp(operation, NEW, NEXT_HOP4, NEXT_HOP4);
         hear(&mut cache, after(8001), &gratuitous);
-        assert_eq!(hop(&cache), (State::Stale, NEW, None));
+        assert_eq!(hop(&cache), (NeighborState::Stale, NEW, None));
     }
 }
 

@@ -140,7 +140,7 @@ fn the_first_fragment_shows_what_it_is_part_of() {
 
 #[test]
 fn icmp_and_nothing_at_all_are_not_told_of() {
-    let addresses = sextant_responders::frame::Addresses {
+    let addresses = sextant_responders::frame::Ipv6Addresses {
         source_mac: guest::GUEST_MAC,
         destination_mac: guest::ROUTER_MAC,
         source: GUEST,

@@ -11,7 +11,7 @@ mod guest;
 
 use guest::*;
 use sextant_model::{Dhcpv6Option, Dhcpv6Options, Dhcpv6Service, Punt, ServerIdentity};
-use sextant_responders::dhcpv6::codec::MessageType::{self, *};
+use sextant_responders::dhcpv6::codec::Dhcpv6MessageType::{self, *};
 use sextant_responders::dhcpv6::option;
 use sextant_responders::frame::{Icmpv6Message, Ipv4Packet, Ipv6Packet, UdpDatagram};
 use sextant_responders::ra::{self, Destination};
@@ -198,7 +198,7 @@ fn no_dns_server_is_made_up() {
     assert!(!told(service, &query).contains("DNS"));
     let mut service = ipv4::service();
     service.leases[0].dns_servers.clear();
-    let query = ipv4::Query::new(dhcpv4::codec::MessageType::Discover);
+    let query = ipv4::Query::new(dhcpv4::codec::Dhcpv4MessageType::Discover);
     let frames = respond(&ipv4::dhcpv4(service), &query.frame()).frames;
     assert!(!ipv4::tell(&frames[0]).contains("Dns"));
 }
@@ -225,7 +225,7 @@ fn checksums_are_complete() {
     assert!(Icmpv6Message::parse(&packet).is_ok());
     let frames = ask(service(), &Query::new(Solicit).ia_na(7, &[])).frames;
     assert!(UdpDatagram::parse(&Ipv6Packet::parse(&frames[0]).unwrap()).is_ok());
-    let query = ipv4::Query::new(dhcpv4::codec::MessageType::Discover);
+    let query = ipv4::Query::new(dhcpv4::codec::Dhcpv4MessageType::Discover);
     let frames = respond(&ipv4::dhcpv4(ipv4::service()), &query.frame()).frames;
     assert_ne!(frames[0][40..42], [0, 0], "a UDP checksum is there");
     assert!(UdpDatagram::parse_ipv4(&Ipv4Packet::parse(&frames[0]).unwrap()).is_ok());
@@ -238,10 +238,10 @@ fn a_client_identifier_is_not_read_past_its_end() {
         let verdict = respond(punt, frame).outcome.verdict;
         matches!(verdict, Verdict::Malformed(_))
     };
-    let mut query = Query::new(MessageType::Solicit);
+    let mut query = Query::new(Dhcpv6MessageType::Solicit);
     query.bytes[6..8].copy_from_slice(&[0xff, 0xff]);
     assert!(refused(&dhcpv6(service()), &query.frame()));
-    let mut query = ipv4::Query::new(dhcpv4::codec::MessageType::Discover);
+    let mut query = ipv4::Query::new(dhcpv4::codec::Dhcpv4MessageType::Discover);
     query
         .options
         .extend([dhcpv4::option::CLIENT_ID, 255, 1, 2, 3]);

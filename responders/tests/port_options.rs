@@ -10,7 +10,7 @@ mod guest;
 
 use guest::*;
 use sextant_model::{Dhcpv6Option, Dhcpv6Options, Dhcpv6Service};
-use sextant_responders::dhcpv6::codec::{Message, MessageType, RawOption};
+use sextant_responders::dhcpv6::codec::{Dhcpv6Message, Dhcpv6MessageType, RawDhcpv6Option};
 use sextant_responders::dhcpv6::option;
 use sextant_responders::frame::{Ipv6Packet, UdpDatagram};
 use sextant_responders::respond;
@@ -37,17 +37,17 @@ fn given(extra: &[(&str, &str)]) -> Dhcpv6Service {
 fn answer(service: Dhcpv6Service, query: &Query) -> Vec<(u16, Vec<u8>)> {
     let frames = respond(&dhcpv6(service), &query.frame()).frames;
     let datagram = UdpDatagram::parse(&Ipv6Packet::parse(&frames[0]).unwrap()).unwrap();
-    let message = Message::parse(datagram.body, 0).unwrap();
+    let message = Dhcpv6Message::parse(datagram.body, 0).unwrap();
     message
         .options
         .map(Result::unwrap)
         .filter(|option| option.code > option::SERVER_ID)
-        .map(|RawOption { code, value, .. }| (code, value.to_vec()))
+        .map(|RawDhcpv6Option { code, value, .. }| (code, value.to_vec()))
         .collect()
 }
 
 fn information(codes: &[u16]) -> Query {
-    Query::new(MessageType::InformationRequest).asking(codes)
+    Query::new(Dhcpv6MessageType::InformationRequest).asking(codes)
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn a_ports_own_option_wins_over_its_subnets() {
 fn the_refresh_time_is_for_clients_without_leases() {
     let service = given(&[("information-refresh-time", "3600")]);
     let asked = [option::INFORMATION_REFRESH_TIME];
-    let query = Query::to_server(MessageType::Request).asking(&asked);
+    let query = Query::to_server(Dhcpv6MessageType::Request).asking(&asked);
     assert_eq!(answer(service.clone(), &query), []);
     assert_eq!(answer(service, &information(&asked)).len(), 1);
 }
@@ -130,9 +130,9 @@ fn a_preference_is_in_the_advertise_only() {
         preference: 255,
         ..Dhcpv6Options::default()
     });
-    let solicit = Query::new(MessageType::Solicit);
+    let solicit = Query::new(Dhcpv6MessageType::Solicit);
     assert_eq!(answer(service.clone(), &solicit), [(7, vec![255])]);
-    let request = Query::to_server(MessageType::Request);
+    let request = Query::to_server(Dhcpv6MessageType::Request);
     assert_eq!(answer(service, &request), []);
 }
 
@@ -145,7 +145,7 @@ fn the_guest_learns_its_name_when_it_asks_or_names_itself() {
     });
     let told = |query: Query| answer(service.clone(), &query);
     let named = |flags| vec![(39, [&[flags][..], b"\x04vm-1\x07example\x03org\0"].concat())];
-    let query = || Query::new(MessageType::InformationRequest);
+    let query = || Query::new(Dhcpv6MessageType::InformationRequest);
     assert_eq!(told(query()), []);
     assert_eq!(
         told(query().asking(&[option::CLIENT_FQDN])),
@@ -183,10 +183,13 @@ fn what_to_boot_follows_the_clients_architecture_and_user_class() {
     };
     let of = |numbers: &[u16]| {
         let octets: Vec<u8> = numbers.iter().flat_map(|n| n.to_be_bytes()).collect();
-        Query::new(MessageType::Solicit).with(option::CLIENT_ARCHITECTURES, &octets)
+        Query::new(Dhcpv6MessageType::Solicit).with(option::CLIENT_ARCHITECTURES, &octets)
     };
     let ipxe = |query: Query| query.with(option::USER_CLASS, b"\0\x04iPXE");
-    assert_eq!(boot(Query::new(MessageType::Solicit)), "tftp://x/bios");
+    assert_eq!(
+        boot(Query::new(Dhcpv6MessageType::Solicit)),
+        "tftp://x/bios"
+    );
     assert_eq!(boot(of(&[0])), "tftp://x/bios");
     assert_eq!(boot(of(&[7])), "tftp://x/efi");
     assert_eq!(boot(of(&[16])), "http://x/efi");

@@ -335,7 +335,7 @@ fn what_is_no_solicitation_is_named_by_how_far_it_got() {
     version[14] = 0x40;
     assert_eq!(refusal(&version), "IP version is not 6");
     assert_eq!(
-        refusal(&Query::new(sextant_responders::dhcpv6::codec::MessageType::Solicit).frame()),
+        refusal(&Query::new(sextant_responders::dhcpv6::codec::Dhcpv6MessageType::Solicit).frame()),
         "not ICMPv6"
     );
     assert_eq!(named(&altered(usual, 54, 135)), "icmpv6");

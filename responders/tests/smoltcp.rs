@@ -12,7 +12,7 @@ mod guest;
 use guest::*;
 use proptest::prelude::*;
 use sextant_model::Advertisement;
-use sextant_responders::frame::{Addresses, FrameBuilder, Ipv4Packet, Ipv6Packet, UdpDatagram};
+use sextant_responders::frame::{FrameBuilder, Ipv4Packet, Ipv6Addresses, Ipv6Packet, UdpDatagram};
 use sextant_responders::ra::{self, Destination};
 use sextant_responders::respond;
 use smoltcp::phy::ChecksumCapabilities;
@@ -108,7 +108,7 @@ fn frame_of(repr: &Icmpv6Repr<'_>, source: Ipv6Addr, destination: Ipv6Addr) -> V
         &mut Icmpv6Packet::new_unchecked(&mut bytes),
         &ChecksumCapabilities::default(),
     );
-    let addresses = Addresses {
+    let addresses = Ipv6Addresses {
         source_mac: GUEST_MAC,
         destination_mac: ROUTER_MAC,
         source,

@@ -11,8 +11,8 @@ mod guest;
 use guest::*;
 use insta::assert_snapshot;
 use sextant_model::Problem;
-use sextant_responders::dhcpv4::codec::MessageType::{Discover, Inform, Request};
-use sextant_responders::dhcpv6::codec::MessageType;
+use sextant_responders::dhcpv4::codec::Dhcpv4MessageType::{Discover, Inform, Request};
+use sextant_responders::dhcpv6::codec::Dhcpv6MessageType;
 use sextant_responders::dhcpv6::option::{self, IaKind};
 use sextant_responders::neighbor::{self, Solicited};
 use sextant_responders::ra::{self, Destination};
@@ -74,22 +74,22 @@ fn answers() -> Vec<Vec<u8>> {
         respond(&dhcpv6(talkative_service()), &query.frame())
     };
     let queries = [
-        Query::new(MessageType::Solicit).ia_na(0, &[]),
-        Query::new(MessageType::Solicit)
+        Query::new(Dhcpv6MessageType::Solicit).ia_na(0, &[]),
+        Query::new(Dhcpv6MessageType::Solicit)
             .ia_na(1, &[])
             .with(option::RAPID_COMMIT, &[]),
-        Query::to_server(MessageType::Request)
+        Query::to_server(Dhcpv6MessageType::Request)
             .ia_na(1, &["2001:db8:1::cd"])
             .ia_na(2, &[])
             .ia(IaKind::Temporary, 3, &[])
             .ia(IaKind::Prefixes, 4, &[]),
-        Query::to_server(MessageType::Request).ia_na(1, &["2001:db8:bad::1"]),
-        Query::new(MessageType::Confirm).ia_na(1, &["2001:db8:1::cd"]),
-        Query::to_server(MessageType::Renew).ia_na(1, &["2001:db8:1::dead"]),
-        Query::new(MessageType::Rebind).ia_na(1, &["2001:db8:1::cd"]),
-        Query::to_server(MessageType::Release).ia_na(1, &["2001:db8:1::cd"]),
-        Query::to_server(MessageType::Decline).ia_na(1, &["2001:db8:1::dead"]),
-        Query::new(MessageType::InformationRequest),
+        Query::to_server(Dhcpv6MessageType::Request).ia_na(1, &["2001:db8:bad::1"]),
+        Query::new(Dhcpv6MessageType::Confirm).ia_na(1, &["2001:db8:1::cd"]),
+        Query::to_server(Dhcpv6MessageType::Renew).ia_na(1, &["2001:db8:1::dead"]),
+        Query::new(Dhcpv6MessageType::Rebind).ia_na(1, &["2001:db8:1::cd"]),
+        Query::to_server(Dhcpv6MessageType::Release).ia_na(1, &["2001:db8:1::cd"]),
+        Query::to_server(Dhcpv6MessageType::Decline).ia_na(1, &["2001:db8:1::dead"]),
+        Query::new(Dhcpv6MessageType::InformationRequest),
     ];
     let mut frames: Vec<_> = queries
         .into_iter()
@@ -247,7 +247,7 @@ fn the_rarer_options_of_dhcpv6_are_read_as_meant() {
         "dhcpv6.ntpserver.mc_addr",
         "dhcpv6.ntpserver.fqdn",
     ];
-    let query = Query::new(MessageType::InformationRequest)
+    let query = Query::new(Dhcpv6MessageType::InformationRequest)
         .asking(&EVERY_OPTION)
         .with(option::CLIENT_FQDN, b"\x01\x02vm");
     let frames = respond(&dhcpv6(talkative_service()), &query.frame()).frames;
@@ -361,14 +361,16 @@ fn delegation_messages() -> Vec<Vec<u8>> {
         let asked = Asked::read(&frame);
         frames.push(frame);
         match asked.kind {
-            MessageType::Solicit => {
+            Dhcpv6MessageType::Solicit => {
                 let offer = Said::to(ADVERTISE, &asked).giving(TIMES, &[USUAL]);
                 asking.hear(&offer.with(option::PREFERENCE, &[255]));
             }
-            MessageType::Request => {
+            Dhcpv6MessageType::Request => {
                 asking.hear(&Said::to(REPLY, &asked).giving(TIMES, &[USUAL]));
             }
-            MessageType::Renew => asking.now = asking.client.lease().unwrap().rebind_at.unwrap(),
+            Dhcpv6MessageType::Renew => {
+                asking.now = asking.client.lease().unwrap().rebind_at.unwrap()
+            }
             _ => asking.client.release(asking.now, MIDDLE),
         }
     }

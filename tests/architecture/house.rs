@@ -1,6 +1,9 @@
-//! What keeps sources easy to find one's way in: short files and functions, and one convention for modules.
+//! What keeps sources easy to find one's way in: short files and functions, one name a type, and one
+//! convention for modules.
 
+use crate::purity::without_tests;
 use crate::tokens::{Token, tokens};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// All Rust files of a member of the workspace, with their text.
@@ -64,4 +67,48 @@ fn end_of_body(function: &[Token]) -> Option<usize> {
         }
     }
     None
+}
+
+/// The crate that a source of a member belongs to: its library, or one of its programs. `None`: it has tests only.
+pub(crate) fn crate_of(path: &str) -> Option<String> {
+    let (member, inside) = path.split_once("/src/")?;
+    let mut names = inside.split(['/', '.']);
+    if inside
+        .split('/')
+        .any(|name| name == "tests.rs" || name == "tests")
+    {
+        return None;
+    }
+    match names.next() {
+        Some("bin") => names.next().map(|program| format!("{member}/{program}")),
+        _ => Some(member.to_owned()),
+    }
+}
+
+/// The types of one name that several files declare. What only tests have does not count.
+pub(crate) fn names_twice<'s>(files: impl IntoIterator<Item = (&'s str, &'s str)>) -> Vec<String> {
+    let mut places: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (file, source) in files {
+        for name in types(source) {
+            places.entry(name).or_default().push(file);
+        }
+    }
+    let twice = places.into_iter().filter(|(_, files)| files.len() > 1);
+    twice
+        .map(|(name, files)| format!("{name} is in {}", files.join(" and in ")))
+        .collect()
+}
+
+/// The names of the types that a source declares.
+fn types(source: &str) -> Vec<String> {
+    let tokens = without_tests(&tokens(source));
+    let mut names = Vec::new();
+    for pair in tokens.windows(2) {
+        let declares = matches!(pair[0].text.as_str(), "struct" | "enum" | "trait");
+        // A macro has `$name` there, which is another with each call.
+        if declares && pair[1].text.starts_with(char::is_uppercase) {
+            names.push(pair[1].text.clone());
+        }
+    }
+    names
 }

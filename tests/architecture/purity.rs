@@ -76,7 +76,7 @@ fn imports_of_fs(tokens: &[Token]) -> impl Iterator<Item = usize> {
 }
 
 /// Leaves out every item under `#[cfg(test)]`: up to its `;`, or to the end of its braces.
-fn without_tests(tokens: &[Token]) -> Vec<Token> {
+pub(crate) fn without_tests(tokens: &[Token]) -> Vec<Token> {
     const ATTRIBUTE: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut kept = Vec::new();
     let mut rest = tokens;

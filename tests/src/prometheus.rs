@@ -47,7 +47,7 @@ pub struct Prometheus {
     api: Api,
     // Ends before its folder is removed.
     process: Process,
-    _data: Folder,
+    _data: DataFolder,
 }
 
 impl Prometheus {
@@ -60,7 +60,7 @@ impl Prometheus {
     /// nothing answers on the controller's metrics address.
     pub fn start(lab: &Lab) -> Result<Self, LabError> {
         Tools::check(&["prometheus"])?;
-        let data = Folder::create(lab.home().join("prometheus"))?;
+        let data = DataFolder::create(lab.home().join("prometheus"))?;
         let config = data.0.join("prometheus.json");
         let derived = faster(&dashboard::grafana("prometheus/prometheus.yml"))?;
         fs::write(&config, derived.to_string())
@@ -167,16 +167,16 @@ impl Prometheus {
 
 /// A folder that is removed with this value.
 #[derive(Debug)]
-struct Folder(PathBuf);
+struct DataFolder(PathBuf);
 
-impl Folder {
+impl DataFolder {
     fn create(path: PathBuf) -> Result<Self, LabError> {
         fs::create_dir_all(&path).map_err(LabError::io(format!("make {}", path.display())))?;
         Ok(Self(path))
     }
 }
 
-impl Drop for Folder {
+impl Drop for DataFolder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }

@@ -3,7 +3,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{KnownHypervisors, Limits, Pass, Words, origin, three_quarters};
+use super::{ConnectionLimits, KnownHypervisors, Pass, Words, origin, three_quarters};
 use crate::metrics::{Metrics, RefusedConnection};
 use sextant_responders::throttle::Throttle;
 use std::collections::{BTreeMap, VecDeque};
@@ -21,7 +21,7 @@ const OF_A_HYPERVISOR: usize = 2;
 /// Admits the peers of one listener, whose connections are of this type.
 pub(super) struct Door<S> {
     listener: &'static str,
-    limits: Limits,
+    limits: ConnectionLimits,
     known: KnownHypervisors,
     metrics: Metrics,
     room: Arc<Semaphore>,
@@ -63,7 +63,7 @@ struct Room {
 impl<S> Door<S> {
     pub(super) fn new(
         listener: &'static str,
-        limits: Limits,
+        limits: ConnectionLimits,
         known: KnownHypervisors,
         metrics: Metrics,
     ) -> Self {

@@ -3,7 +3,7 @@
 
 use super::protocol::{AnswerLine, LONGEST_REQUEST};
 use super::verbs::Request;
-use super::{ControlSocket, Known, VerbError};
+use super::{ControlSocket, OperatorView, VerbError};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ const ROWS: usize = 256;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stopping`.
-pub async fn serve(socket: ControlSocket, known: Known, stopping: impl Future<Output = ()>) {
+pub async fn serve(socket: ControlSocket, known: OperatorView, stopping: impl Future<Output = ()>) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
     let answers = Arc::new(Semaphore::new(ANSWERS));
     let mut stopping = std::pin::pin!(stopping);
@@ -59,7 +59,11 @@ pub async fn serve(socket: ControlSocket, known: Known, stopping: impl Future<Ou
     }
 }
 
-async fn converse(stream: &mut UnixStream, known: Known, answers: &Semaphore) -> io::Result<()> {
+async fn converse(
+    stream: &mut UnixStream,
+    known: OperatorView,
+    answers: &Semaphore,
+) -> io::Result<()> {
     let user = stream.peer_cred().map(|peer| peer.uid()).ok();
     let request = match read(stream).await {
         Ok(request) => request,
@@ -101,7 +105,7 @@ async fn read(stream: &mut UnixStream) -> Result<Request, String> {
 
 /// Computes the answer in a thread that may block, row by row as they are read. It stops at the first row that nobody
 /// reads.
-async fn answer(stream: &mut UnixStream, request: Request, known: Known) -> io::Result<()> {
+async fn answer(stream: &mut UnixStream, request: Request, known: OperatorView) -> io::Result<()> {
     let (give, mut rows) = mpsc::channel::<Vec<u8>>(ROWS);
     tokio::task::spawn_blocking(move || {
         let taken = |line| give.blocking_send(line).map_err(|_| VerbError::Abandoned);

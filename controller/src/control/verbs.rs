@@ -7,7 +7,7 @@ pub mod trace;
 
 use super::client::{self, Ask};
 use super::protocol::AnswerLine;
-use super::{ClientError, Known, Verb, VerbError};
+use super::{ClientError, OperatorView, Verb, VerbError};
 use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 use sextant_model::ChassisId;
@@ -32,7 +32,7 @@ macro_rules! verbs {
             /// Computes the answer, one line a row.
             pub(super) fn answer(
                 &self,
-                known: &Known,
+                known: &OperatorView,
                 take: &dyn Fn(Vec<u8>) -> Result<(), VerbError>,
             ) -> Result<(), VerbError> {
                 match self {

@@ -1,6 +1,6 @@
 //! Reports when an answer has been sent: not when it exists, but when the client has taken all of it.
 
-use super::places::Presence;
+use super::places::ClientPresence;
 use axum::body::{Body, Bytes};
 use axum::{Error, http::Response};
 use hyper::body::{Frame, SizeHint};
@@ -14,12 +14,12 @@ use tokio::time::{Sleep, sleep};
 /// An answer's body that reports its end.
 pub(super) struct AnswerUnderWay {
     body: Body,
-    seat: Presence,
+    seat: ClientPresence,
 }
 
 impl AnswerUnderWay {
     /// The same answer.
-    pub(super) fn with(answer: Response<Body>, seat: Presence) -> Response<Self> {
+    pub(super) fn with(answer: Response<Body>, seat: ClientPresence) -> Response<Self> {
         answer.map(|body| Self { body, seat })
     }
 }
@@ -53,14 +53,14 @@ impl hyper::body::Body for AnswerUnderWay {
 /// A client's stream that reports when everything written has been sent, and when the client reads nothing.
 pub(super) struct Outgoing<S> {
     stream: S,
-    seat: Presence,
+    seat: ClientPresence,
     patience: Duration,
     /// When the client last read something.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Outgoing<S> {
-    pub(super) fn new(stream: S, patience: Duration, seat: Presence) -> Self {
+    pub(super) fn new(stream: S, patience: Duration, seat: ClientPresence) -> Self {
         Self {
             stream,
             seat,

@@ -1,6 +1,6 @@
 //! A request's body, which has a limited time to arrive.
 
-use super::places::Presence;
+use super::places::ClientPresence;
 use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -22,11 +22,11 @@ pub(super) enum BodyError {
 pub(super) struct Received {
     body: Incoming,
     deadline: Pin<Box<Sleep>>,
-    seat: Presence,
+    seat: ClientPresence,
 }
 
 impl Received {
-    pub(super) fn new(body: Incoming, patience: Duration, seat: Presence) -> Self {
+    pub(super) fn new(body: Incoming, patience: Duration, seat: ClientPresence) -> Self {
         if body.is_end_stream() {
             seat.asked();
         }

@@ -108,7 +108,7 @@ impl ClientPlaces {
         };
         taken.by_number.insert(number, connected);
         ClientPlace {
-            seat: Presence {
+            seat: ClientPresence {
                 number,
                 places: self.clone(),
             },
@@ -159,7 +159,7 @@ impl TakenPlaces {
 /// A connection's place, until this is dropped.
 #[derive(Debug)]
 pub(super) struct ClientPlace {
-    pub(super) seat: Presence,
+    pub(super) seat: ClientPresence,
     /// Signals that the place is needed for another.
     pub(super) shown_out: oneshot::Receiver<()>,
 }
@@ -174,12 +174,12 @@ impl Drop for ClientPlace {
 
 /// Reports what happens on a connection.
 #[derive(Clone, Debug)]
-pub(super) struct Presence {
+pub(super) struct ClientPresence {
     number: u64,
     places: Arc<ClientPlaces>,
 }
 
-impl Presence {
+impl ClientPresence {
     /// A complete request has arrived.
     pub(super) fn asked(&self) {
         self.update(|connected, _| {

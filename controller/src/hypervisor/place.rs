@@ -9,7 +9,7 @@ pub(super) struct Lost;
 
 /// By what right a session speaks for a hypervisor.
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum SpeakingRight {
     /// It is not known yet for which.
     Unknown,
     /// None: another one of that name is connected.
@@ -18,7 +18,7 @@ pub(super) enum Place {
     Seated(Arc<Seat<ChassisId>>),
 }
 
-impl Place {
+impl SpeakingRight {
     /// Waits until the seat is lost, or free.
     pub(super) async fn changes(&self, seats: &Seats<ChassisId>, peer: &Claimant) {
         match self {
@@ -28,7 +28,7 @@ impl Place {
         }
     }
 
-    /// What [`Place::changes`] means: a seat that is lost is lost to a newer session.
+    /// What [`SpeakingRight::changes`] means: a seat that is lost is lost to a newer session.
     pub(super) fn vacate(&mut self) -> Result<(), Lost> {
         match std::mem::replace(self, Self::Unknown) {
             Self::Seated(_) => Err(Lost),

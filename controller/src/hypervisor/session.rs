@@ -9,11 +9,11 @@ use super::census::{Census, Unread};
 use super::complaints::{Complaints, Concern};
 use super::meddling::meddles;
 use super::observe::{NotReady, Observation, observe};
-use super::place::Place;
-use super::turn::Turn;
+use super::place::SpeakingRight;
+use super::turn::TransactionTurn;
 use super::view::View;
 use super::wish::Wish;
-use crate::admission::{self, KnownHypervisors, Limits, Pass};
+use crate::admission::{self, ConnectionLimits, KnownHypervisors, Pass};
 use crate::cluster::Cluster;
 use crate::metrics::{Counted, DoubtfulEndpoint, Metrics, TransactionOutcome};
 use crate::rules::Rules;
@@ -35,7 +35,7 @@ use tokio::time::Instant;
 
 /// What every session needs.
 #[derive(Clone, Debug)]
-pub struct Context {
+pub struct HypervisorContext {
     /// What is known.
     pub snapshots: Snapshots,
     /// Where observations go.
@@ -45,7 +45,7 @@ pub struct Context {
     /// Who speaks for which hypervisor.
     pub seats: Seats<ChassisId>,
     /// How many hypervisors may be connected.
-    pub limits: Limits,
+    pub limits: ConnectionLimits,
     /// The port where switches connect.
     pub openflow_port: u16,
     /// The port where hypervisors' databases connect.
@@ -63,7 +63,7 @@ pub struct Context {
 }
 
 /// Serves every hypervisor that connects. Does not return.
-pub async fn listen(listener: impl Into<Listener>, context: Context) {
+pub async fn listen(listener: impl Into<Listener>, context: HypervisorContext) {
     let (limits, metrics) = (context.limits, context.metrics.clone());
     let context = Arc::new(context);
     let known = KnownHypervisors::new(context.snapshots.clone(), vec![context.seats.clone()]);
@@ -73,7 +73,7 @@ pub async fn listen(listener: impl Into<Listener>, context: Context) {
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
-enum SessionError {
+enum HypervisorSessionError {
     #[error(transparent)]
     Connection(#[from] sextant_ovsdb_client::Error),
     #[error("it has not said who it is, and others want its place")]
@@ -84,10 +84,15 @@ enum SessionError {
     Stopping(#[from] Stopping),
 }
 
-async fn serve(stream: Incoming, peer: SocketAddr, mut pass: Pass, context: Arc<Context>) {
+async fn serve(
+    stream: Incoming,
+    peer: SocketAddr,
+    mut pass: Pass,
+    context: Arc<HypervisorContext>,
+) {
     tracing::debug!(%peer, "hypervisor's database connected");
     match run(stream, peer, &mut pass, context).await {
-        Err(error @ (SessionError::Stopping(_) | SessionError::Superseded)) => {
+        Err(error @ (HypervisorSessionError::Stopping(_) | HypervisorSessionError::Superseded)) => {
             tracing::info!(%peer, "hypervisor's session ends: {error}")
         }
         // That was said.
@@ -102,7 +107,7 @@ async fn serve(stream: Incoming, peer: SocketAddr, mut pass: Pass, context: Arc<
 }
 
 /// Where a switch of the peer reaches Sextant: the address by which its database does.
-fn controller_target(local: SocketAddr, context: &Context) -> String {
+fn controller_target(local: SocketAddr, context: &HypervisorContext) -> String {
     let scheme = if context.encrypted { "ssl" } else { "tcp" };
     let port = context.openflow_port;
     match local.ip().to_canonical() {
@@ -115,15 +120,15 @@ async fn run(
     stream: Incoming,
     peer: SocketAddr,
     pass: &mut Pass,
-    context: Arc<Context>,
-) -> Result<std::convert::Infallible, SessionError> {
+    context: Arc<HypervisorContext>,
+) -> Result<std::convert::Infallible, HypervisorSessionError> {
     let local = stream.local_addr();
     let local = local.map_err(sextant_ovsdb_client::Error::from)?;
     let controller = controller_target(local, &context);
     let mut snapshots = context.snapshots.clone();
     let stream = tokio::select! {
         stream = stream.open() => stream.map_err(sextant_ovsdb_client::Error::from)?,
-        () = pass.shown_out() => return Err(SessionError::ShownOut),
+        () = pass.shown_out() => return Err(HypervisorSessionError::ShownOut),
     };
     let certificate = stream.certificate();
     let not_after = certificate
@@ -132,23 +137,23 @@ async fn run(
     let peer = Claimant::new(peer.ip(), certificate.map(|certificate| certificate.names));
     let mut connection = Connection::new(stream, Options::default());
     let view = View::begin(&mut connection, context.cluster.is_some());
-    let mut session = Session::new(connection, view, peer, context, controller);
+    let mut session = HypervisorSession::new(connection, view, peer, context, controller);
     session.not_after = not_after;
     let ended = session.run(&mut snapshots, pass).await;
     session.end().await;
     ended
 }
 
-struct Session {
+struct HypervisorSession {
     connection: Connection<Stream>,
     peer: Claimant,
     /// Until when its certificate holds, in seconds since 1970.
     not_after: Option<i64>,
-    context: Arc<Context>,
+    context: Arc<HypervisorContext>,
     controller: String,
     synced: bool,
     view: View,
-    place: Place,
+    place: SpeakingRight,
     /// Shows until when its certificate holds.
     expiry: Option<NotedExpiry>,
     /// What it wants of the hypervisor depends on these: the protocols of all hypervisors, and with BFD on all about them.
@@ -168,7 +173,7 @@ struct Session {
     states: Option<States>,
     /// What the owner was told last of that.
     watches: TunnelWatches,
-    turn: Turn<RequestId>,
+    turn: TransactionTurn<RequestId>,
     /// How far it is with owning the hypervisor, where others may own it.
     claim: Option<OwnerClaim>,
     /// Counts it among those that this controller owns.
@@ -184,12 +189,12 @@ struct Session {
     guests_news: Option<GuestsNews>,
 }
 
-impl Session {
+impl HypervisorSession {
     fn new(
         connection: Connection<Stream>,
         view: View,
         peer: Claimant,
-        context: Arc<Context>,
+        context: Arc<HypervisorContext>,
         controller: String,
     ) -> Self {
         Self {
@@ -203,7 +208,7 @@ impl Session {
             controller,
             synced: false,
             view,
-            place: Place::Unknown,
+            place: SpeakingRight::Unknown,
             expiry: None,
             protocols: BTreeSet::new(),
             hypervisors: OrdMap::new(),
@@ -214,7 +219,7 @@ impl Session {
             nowhere: None,
             states: None,
             watches: TunnelWatches::new(),
-            turn: Turn::default(),
+            turn: TransactionTurn::default(),
             wish: None,
             meddled: false,
             drift_warnings: Throttle::default(),
@@ -228,7 +233,7 @@ impl Session {
         &mut self,
         snapshots: &mut Snapshots,
         pass: &mut Pass,
-    ) -> Result<std::convert::Infallible, SessionError> {
+    ) -> Result<std::convert::Infallible, HypervisorSessionError> {
         let mut rules = self.context.rules.clone();
         loop {
             let retry = self.deadline();
@@ -241,7 +246,7 @@ impl Session {
                     self.unread = Unread::Everything;
                 }
                 () = self.place.changes(&self.context.seats, &self.peer) => {
-                    self.place.vacate().map_err(|_| SessionError::Superseded)?;
+                    self.place.vacate().map_err(|_| HypervisorSessionError::Superseded)?;
                     self.unread = Unread::Everything;
                 }
                 () = rules.changed() => self.unread = Unread::Everything,
@@ -249,7 +254,7 @@ impl Session {
                     woken?;
                     self.unread = Unread::Everything;
                 }
-                () = pass.shown_out() => return Err(SessionError::ShownOut),
+                () = pass.shown_out() => return Err(HypervisorSessionError::ShownOut),
                 followed = claim::follow(&mut self.claim) => match followed {
                     Followed::Others => {}
                     // The hypervisor should notice sooner that it does not answer.
@@ -263,7 +268,7 @@ impl Session {
             if self.synced {
                 self.step().await?;
             }
-            if matches!(self.place, Place::Seated(_)) {
+            if matches!(self.place, SpeakingRight::Seated(_)) {
                 pass.identified();
             }
         }
@@ -275,7 +280,7 @@ impl Session {
         let states = self.states.as_ref().filter(|_| self.owned.is_some());
         let awaited = states.and_then(States::deadline);
         let claim = match (&self.claim, &self.place) {
-            (Some(claim), Place::Seated(seat)) => claim.deadline(seat.key()),
+            (Some(claim), SpeakingRight::Seated(seat)) => claim.deadline(seat.key()),
             (Some(_) | None, _) => None,
         };
         let deadlines = self.turn.deadline().into_iter();
@@ -287,7 +292,7 @@ impl Session {
     async fn end(&mut self) {
         self.states = None;
         self.claim.as_mut().into_iter().for_each(OwnerClaim::leave);
-        let Place::Seated(seat) = &self.place else {
+        let SpeakingRight::Seated(seat) = &self.place else {
             return;
         };
         if !seat.is_lost() {
@@ -369,7 +374,7 @@ impl Session {
     }
 
     async fn step(&mut self) -> Result<(), Stopping> {
-        if let Place::Seated(seat) = &self.place
+        if let SpeakingRight::Seated(seat) = &self.place
             && self.takes_part
         {
             let id = seat.key().clone();
@@ -439,9 +444,9 @@ impl Session {
         let names = self.context.rules.now().names;
         let allowed = names.allows(self.peer.names(), id.as_str());
         match &self.place {
-            Place::Seated(seat) if seat.key() == id && allowed => return Ok(true),
-            Place::Waiting(waiting) if waiting == id && allowed => return Ok(false),
-            Place::Unknown | Place::Waiting(_) | Place::Seated(_) => {}
+            SpeakingRight::Seated(seat) if seat.key() == id && allowed => return Ok(true),
+            SpeakingRight::Waiting(waiting) if waiting == id && allowed => return Ok(false),
+            SpeakingRight::Unknown | SpeakingRight::Waiting(_) | SpeakingRight::Seated(_) => {}
         }
         let seen = self.seen.take();
         self.forget();
@@ -457,7 +462,7 @@ impl Session {
         match self.context.seats.take(id, self.peer.clone()) {
             Ok(seat) => {
                 self.say_connected(id);
-                self.place = Place::Seated(Arc::new(seat));
+                self.place = SpeakingRight::Seated(Arc::new(seat));
                 let expiries = &self.context.expiries;
                 let not_after = self.not_after;
                 self.expiry = not_after.map(|at| expiries.note_of(id.as_str(), at));
@@ -465,10 +470,10 @@ impl Session {
             Err(taken) => {
                 let taken = format!("external_ids:system-id={id}: {taken}");
                 self.complain(Concern::TakingPart, &taken);
-                self.place = Place::Waiting(id.clone());
+                self.place = SpeakingRight::Waiting(id.clone());
             }
         }
-        Ok(matches!(self.place, Place::Seated(_)))
+        Ok(matches!(self.place, SpeakingRight::Seated(_)))
     }
 
     /// It takes no part, under another name, or by another controller: the owner forgets all that it was told.

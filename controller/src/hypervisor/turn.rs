@@ -11,7 +11,7 @@ const BACKOFF: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_sec
 
 /// Whose turn it is: the hypervisor's to answer, or Sextant's to send.
 #[derive(Debug)]
-pub(super) struct Turn<Id> {
+pub(super) struct TransactionTurn<Id> {
     /// The transaction whose reply is awaited.
     awaited: Option<Id>,
     /// When the next may be sent, after a refusal.
@@ -19,7 +19,7 @@ pub(super) struct Turn<Id> {
     backoff: Backoff,
 }
 
-impl<Id> Default for Turn<Id> {
+impl<Id> Default for TransactionTurn<Id> {
     fn default() -> Self {
         Self {
             awaited: None,
@@ -29,7 +29,7 @@ impl<Id> Default for Turn<Id> {
     }
 }
 
-impl<Id: PartialEq> Turn<Id> {
+impl<Id: PartialEq> TransactionTurn<Id> {
     /// Whether a transaction may be sent.
     pub(super) fn is_ours(&self, now: Instant) -> bool {
         self.awaited.is_none() && self.after.is_none_or(|after| after <= now)
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_tried_ever_less_often() {
-        let (mut turn, mut now) = (Turn::default(), Instant::now());
+        let (mut turn, mut now) = (TransactionTurn::default(), Instant::now());
         for (n, wait) in [1, 2, 4, 8, 16, 32, 60, 60].into_iter().enumerate() {
             let id = n;
             assert!(turn.is_ours(now));

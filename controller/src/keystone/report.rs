@@ -7,10 +7,10 @@ use std::time::Instant;
 
 /// What the log was told.
 #[derive(Debug, Default)]
-pub(super) struct Report(Mutex<Told>);
+pub(super) struct Report(Mutex<ReportState>);
 
 #[derive(Debug, Default)]
-struct Told {
+struct ReportState {
     /// Whether the last line says that Keystone cannot be asked.
     fails: bool,
     lines: Throttle,

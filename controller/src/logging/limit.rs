@@ -34,14 +34,14 @@ pub(super) const STRETCH: Duration = Duration::from_secs(10);
 pub(super) struct LineLimit(Arc<Counts>);
 
 struct Counts {
-    kinds: Mutex<HashMap<Identifier, Kind>>,
+    kinds: Mutex<HashMap<Identifier, LogSite>>,
     /// Signals that there is something to report.
     suppressed: SyncSender<()>,
     metric: OnceLock<IntCounter>,
 }
 
 /// The lines that one place in the code logs.
-struct Kind {
+struct LogSite {
     level: Level,
     throttle: Throttle,
     of_one: Throttles<String>,
@@ -79,11 +79,11 @@ impl LineLimit {
 
     /// Whether a line passes.
     fn admit(&self, event: &Event<'_>, now: Instant) -> bool {
-        let line = Line::of(event);
+        let line = LogLine::of(event);
         let metadata = event.metadata();
         let mut kinds = self.kinds();
         let kind = kinds.entry(metadata.callsite());
-        let kind = kind.or_insert_with(|| Kind::new(*metadata.level()));
+        let kind = kind.or_insert_with(|| LogSite::new(*metadata.level()));
         let passes = kind.admit(&line, now);
         drop(kinds);
         if !passes {
@@ -100,10 +100,10 @@ impl LineLimit {
     pub(super) fn take_suppressed(&self) -> Vec<Suppressed> {
         let mut kinds = self.kinds();
         let unsaid = kinds.values_mut().filter(|kind| kind.unsaid > 0);
-        unsaid.map(Kind::take_suppressed).collect()
+        unsaid.map(LogSite::take_suppressed).collect()
     }
 
-    fn kinds(&self) -> MutexGuard<'_, HashMap<Identifier, Kind>> {
+    fn kinds(&self) -> MutexGuard<'_, HashMap<Identifier, LogSite>> {
         self.0.kinds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -124,7 +124,7 @@ fn is_limited(metadata: &Metadata<'_>) -> bool {
     is_usual && LIMITED.iter().any(is_in)
 }
 
-impl Kind {
+impl LogSite {
     fn new(level: Level) -> Self {
         Self {
             level,
@@ -135,7 +135,7 @@ impl Kind {
         }
     }
 
-    fn admit(&mut self, line: &Line, now: Instant) -> bool {
+    fn admit(&mut self, line: &LogLine, now: Instant) -> bool {
         let may_be_said = self.of_one.admit(&line.subject, now).is_some();
         let passes = may_be_said && self.throttle.admit(now).is_some();
         if !passes {
@@ -178,12 +178,12 @@ pub(super) fn report(limit: &LineLimit, signals: &Receiver<()>) {
 
 /// What a line says, and about which hypervisor.
 #[derive(Default)]
-struct Line {
+struct LogLine {
     message: String,
     subject: String,
 }
 
-impl Line {
+impl LogLine {
     fn of(event: &Event<'_>) -> Self {
         let mut line = Self::default();
         event.record(&mut line);
@@ -191,7 +191,7 @@ impl Line {
     }
 }
 
-impl Visit for Line {
+impl Visit for LogLine {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.record_debug(field, &format_args!("{value}"));
     }

@@ -3,7 +3,7 @@
 //! A fact of a hypervisor counts only while this controller owns it: its claim is stored first, and each fact is committed on condition
 //! that the claim has not changed. A controller that was frozen, and wakes up, overwrites nothing.
 
-use super::{Refused, Told};
+use super::{FactToStore, Refused};
 use crate::store::{CommitError, Precondition, Revision, Store};
 use sextant_model::{ChassisId, Fact, Key};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,7 +37,7 @@ impl FactCommitter {
     }
 
     /// Commits what may be, and tries again for as long as the store is unavailable.
-    pub(super) async fn commit(&mut self, batch: Vec<Told>) {
+    pub(super) async fn commit(&mut self, batch: Vec<FactToStore>) {
         self.forget_seen(&batch);
         let mut has_failed = false;
         let mut waiting = vec![batch];
@@ -74,7 +74,7 @@ impl FactCommitter {
         }
     }
 
-    async fn try_commit(&self, batch: &[Told]) -> Result<Revision, CommitError> {
+    async fn try_commit(&self, batch: &[FactToStore]) -> Result<Revision, CommitError> {
         let conditions = batch.iter().flat_map(|told| self.conditions(told, batch));
         let changes = batch.iter().map(|told| told.change.clone());
         self.store
@@ -83,7 +83,7 @@ impl FactCommitter {
     }
 
     /// What the teller has seen of what was committed here needs no care any more.
-    fn forget_seen(&mut self, batch: &[Told]) {
+    fn forget_seen(&mut self, batch: &[FactToStore]) {
         let seen = batch.iter().filter_map(|told| match &told.condition {
             Some(Precondition::Unchanged(_, since)) => Some(*since),
             Some(Precondition::Absent(_) | Precondition::Present(_)) | None => None,
@@ -94,7 +94,7 @@ impl FactCommitter {
     }
 
     /// What is to hold for one fact of a batch.
-    fn conditions(&self, told: &Told, batch: &[Told]) -> Vec<Precondition> {
+    fn conditions(&self, told: &FactToStore, batch: &[FactToStore]) -> Vec<Precondition> {
         let of_key = told
             .condition
             .as_ref()
@@ -124,8 +124,8 @@ impl FactCommitter {
     }
 
     /// Facts of hypervisors whose claims were refused.
-    fn refuse_unowned(&self, batch: Vec<Told>) -> Vec<Told> {
-        let unowned = |told: &Told, batch: &[Told]| {
+    fn refuse_unowned(&self, batch: Vec<FactToStore>) -> Vec<FactToStore> {
+        let unowned = |told: &FactToStore, batch: &[FactToStore]| {
             let owned = told.owned.as_ref();
             owned.is_some_and(|chassis| {
                 !self.claims.contains_key(chassis) && !is_claimed(batch, chassis)
@@ -139,7 +139,7 @@ impl FactCommitter {
 
     /// A condition does not hold: what rests on it is refused. Who owns a hypervisor may not have been heard of yet, so what would
     /// be refused again is not sent again at once.
-    async fn refuse(&mut self, batch: Vec<Told>, broken: &Precondition) -> Vec<Told> {
+    async fn refuse(&mut self, batch: Vec<FactToStore>, broken: &Precondition) -> Vec<FactToStore> {
         let rests = |at: &usize| self.conditions(&batch[*at], &batch).contains(broken);
         let places: BTreeSet<usize> = (0..batch.len()).filter(rests).collect();
         if let Precondition::Unchanged(Key::Fact(Fact::Ownership(chassis)), _)
@@ -152,7 +152,7 @@ impl FactCommitter {
     }
 
     /// The batch without those at these places, which are told to be refused.
-    fn without(&self, batch: Vec<Told>, places: &BTreeSet<usize>) -> Vec<Told> {
+    fn without(&self, batch: Vec<FactToStore>, places: &BTreeSet<usize>) -> Vec<FactToStore> {
         if places.is_empty() {
             return batch;
         }
@@ -169,7 +169,7 @@ impl FactCommitter {
         kept.into_iter().map(|(_, told)| told).collect()
     }
 
-    fn made(&mut self, batch: &[Told], revision: Revision) {
+    fn made(&mut self, batch: &[FactToStore], revision: Revision) {
         for told in batch {
             if let Some(chassis) = told.claims() {
                 self.claims.insert(chassis.clone(), revision);
@@ -182,7 +182,7 @@ impl FactCommitter {
 }
 
 /// Whether a batch itself claims a hypervisor.
-fn is_claimed(batch: &[Told], chassis: &ChassisId) -> bool {
+fn is_claimed(batch: &[FactToStore], chassis: &ChassisId) -> bool {
     batch.iter().any(|told| told.claims() == Some(chassis))
 }
 

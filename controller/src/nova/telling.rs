@@ -56,7 +56,7 @@ pub(super) async fn tell(shared: Arc<NotifierParts>, batch: Batch) -> BatchEnd {
     let (kind, base) = (batch.kind, batch.base);
     let ports = batch.due.iter().map(|due| due.port).collect();
     let steps = batch.due.into_iter().map(|due| Telling::of(due, &base));
-    let mut writer = Writer {
+    let mut writer = BatchWriter {
         shared: &shared,
         steps: steps.collect(),
         seen: base.revision,
@@ -126,14 +126,14 @@ impl Telling {
 }
 
 /// Stores the steps of a batch.
-struct Writer<'a> {
+struct BatchWriter<'a> {
     shared: &'a NotifierParts,
     steps: Vec<Telling>,
     /// The revision that snapshots have to reach before these ports are looked at again.
     seen: Revision,
 }
 
-impl Writer<'_> {
+impl BatchWriter<'_> {
     async fn tell_nova(&mut self, base: &Snapshot) -> Result<usize, NovaFailure> {
         if let Some(cluster) = &self.shared.cluster {
             let own = cluster.name().clone();

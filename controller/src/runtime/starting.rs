@@ -7,8 +7,8 @@ use crate::admission;
 use crate::api::{self, Api};
 use crate::cluster::{Cluster, Tenures};
 use crate::config::Config;
-use crate::control::{self, ControlSocket, Known};
-use crate::http::{self, Limits};
+use crate::control::{self, ControlSocket, OperatorView};
+use crate::http::{self, HttpLimits};
 use crate::metrics::Metrics;
 use crate::nova::NovaNotifier;
 use crate::rules::{HypervisorRules, Rules, RulesChanger};
@@ -119,13 +119,13 @@ impl Starting<'_> {
         &self,
         sockets: &Sockets,
         rules: Rules,
-    ) -> Result<hypervisor::Context, RuntimeError> {
-        Ok(hypervisor::Context {
+    ) -> Result<hypervisor::HypervisorContext, RuntimeError> {
+        Ok(hypervisor::HypervisorContext {
             snapshots: self.snapshots.clone(),
             events: self.events.clone(),
             metrics: self.metrics.clone(),
             seats: Seats::default(),
-            limits: admission::Limits::of_process(),
+            limits: admission::ConnectionLimits::of_process(),
             openflow_port: sockets.openflow.local_addr()?.port(),
             ovsdb_port: sockets.ovsdb.local_addr()?.port(),
             encrypted: sockets.hypervisor_tls.is_some(),
@@ -136,15 +136,19 @@ impl Starting<'_> {
         })
     }
 
-    fn switches(&self, hypervisors: &hypervisor::Context, rules: Rules) -> switch::Context {
+    fn switches(
+        &self,
+        hypervisors: &hypervisor::HypervisorContext,
+        rules: Rules,
+    ) -> switch::SwitchContext {
         let (snapshots, events) = (self.snapshots.clone(), self.events.clone());
         let cluster = self.cluster.as_ref();
-        switch::Context {
+        switch::SwitchContext {
             databases: hypervisors.seats.clone(),
             tenures: cluster.map_or(Tenures::All, |cluster| cluster.tenures().clone()),
             rules,
             limits: hypervisors.limits,
-            ..switch::Context::new(snapshots, events, self.metrics.clone())
+            ..switch::SwitchContext::new(snapshots, events, self.metrics.clone())
         }
     }
 
@@ -152,8 +156,8 @@ impl Starting<'_> {
     fn api(
         &self,
         tasks: &mut Tasks,
-        hypervisors: &hypervisor::Context,
-        switches: &switch::Context,
+        hypervisors: &hypervisor::HypervisorContext,
+        switches: &switch::SwitchContext,
     ) -> Result<Api, RuntimeError> {
         let (snapshots, metrics) = (self.snapshots.clone(), self.metrics.clone());
         let api = Api::new(self.store.clone(), snapshots.clone(), metrics.clone());
@@ -202,8 +206,12 @@ impl Starting<'_> {
     }
 
     /// What the operator may ask for at the control socket.
-    fn known(&self, hypervisors: &hypervisor::Context, switches: &switch::Context) -> Known {
-        Known {
+    fn known(
+        &self,
+        hypervisors: &hypervisor::HypervisorContext,
+        switches: &switch::SwitchContext,
+    ) -> OperatorView {
+        OperatorView {
             snapshots: self.snapshots.clone(),
             neighbors: switches.neighbors.clone(),
             databases: hypervisors.seats.clone(),
@@ -232,8 +240,8 @@ impl Starting<'_> {
         tasks: &mut Tasks,
         sockets: Sockets,
         api: Api,
-        hypervisors: hypervisor::Context,
-        switches: switch::Context,
+        hypervisors: hypervisor::HypervisorContext,
+        switches: switch::SwitchContext,
     ) -> Result<(), RuntimeError> {
         let who_is = who_is(&hypervisors);
         let listener = |name, tcp, tls: &Option<Tls>| {
@@ -267,7 +275,14 @@ impl Starting<'_> {
         service: axum::Router,
     ) -> impl Future<Output = ()> + Send + 'static {
         let (metrics, stopped) = (self.metrics.clone(), stopped(&self.stopping));
-        http::serve(name, listener, service, Limits::default(), metrics, stopped)
+        http::serve(
+            name,
+            listener,
+            service,
+            HttpLimits::default(),
+            metrics,
+            stopped,
+        )
     }
 }
 
@@ -286,7 +301,7 @@ async fn on(runtime: Handle, task: impl Future<Output = ()> + Send + 'static) {
 }
 
 /// Finds the hypervisor at an address, by its database's connections or by its tunnel endpoint.
-fn who_is(hypervisors: &hypervisor::Context) -> WhoIs {
+fn who_is(hypervisors: &hypervisor::HypervisorContext) -> WhoIs {
     let (seats, snapshots) = (hypervisors.seats.clone(), hypervisors.snapshots.clone());
     Arc::new(move |address| {
         let by_endpoint = || {

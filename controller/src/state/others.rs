@@ -6,7 +6,7 @@ mod telling;
 use super::stored::{Stored, order};
 use super::{Owner, is_observed};
 use crate::cluster::Cluster;
-use crate::memory::Told;
+use crate::memory::FactToStore;
 use crate::store::Precondition;
 use sextant_model::{
     Change, ChassisId, Fact, Key, Object, Ownership, PortId, Shortfall, TunnelWatches,
@@ -100,7 +100,7 @@ impl Owner {
         let change = Change::Put(Object::Ownership(chassis.clone(), ownership.clone()));
         stored.send(&change, Some(chassis));
         self.snapshot.facts.own(chassis, Some(ownership));
-        self.to_remember.push(Told {
+        self.to_remember.push(FactToStore {
             change,
             owned: None,
             condition: Some(condition),
@@ -110,7 +110,7 @@ impl Owner {
     /// Sends a fact to the store. It is of this hypervisor, if it is of one.
     pub(super) fn remember(&mut self, change: Change, of: Option<&ChassisId>) {
         let Some(stored) = &mut self.stored else {
-            return self.to_remember.push(Told::unconditionally(change));
+            return self.to_remember.push(FactToStore::unconditionally(change));
         };
         stored.send(&change, of);
         let owned = of.filter(|chassis| stored.owned(chassis).is_some());
@@ -120,7 +120,7 @@ impl Owner {
                 Some(Precondition::Unchanged(key.clone(), self.snapshot.revision))
             }
         };
-        self.to_remember.push(Told {
+        self.to_remember.push(FactToStore {
             owned: owned.cloned(),
             change,
             condition,

@@ -19,7 +19,7 @@ use sextant_model::Change;
 use std::path::Path;
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
-use writer::{StoreRequest, Writer};
+use writer::{FileWriter, StoreRequest};
 
 /// The name of the file in a data folder.
 pub const EMBEDDED_FILE: &str = "sextant.redb";
@@ -46,7 +46,7 @@ impl Embedded {
         let (requests, queue) = mpsc::channel(QUEUE);
         let writer = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || Writer::new(file, contents).run(queue))
+            .spawn(move || FileWriter::new(file, contents).run(queue))
             .map_err(|source| OpenError::Io(path.to_owned(), source))?;
         Ok(Self {
             requests: Some(requests),

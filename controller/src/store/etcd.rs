@@ -31,7 +31,7 @@ use freshness::Freshness;
 use layout::Layout;
 use listed::LatestListing;
 use opening::IfMissing;
-use presence::Presence;
+use presence::ControllerPresence;
 use sextant_model::{Change, ControllerName, Object};
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,7 +86,8 @@ impl Etcd {
         signal::Receiver<Live>,
         impl Future<Output = ()> + Send + use<>,
     ) {
-        let (presence, live) = Presence::new(self.endpoints.clone(), self.layout.clone(), name);
+        let (presence, live) =
+            ControllerPresence::new(self.endpoints.clone(), self.layout.clone(), name);
         (live, presence.last())
     }
 

@@ -1,8 +1,8 @@
 //! What comes before a session can begin: whose switch it is that connected, and whether it may speak for it.
 
-use super::Context;
-use super::line::Line;
-use super::session::{HIGH_WATER, SessionError};
+use super::SwitchContext;
+use super::line::SwitchLine;
+use super::session::{HIGH_WATER, SwitchSessionError};
 use crate::admission::Words;
 use crate::config::NameRule;
 use crate::seat::{Claimant, Seat};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// A switch that is known and may speak.
 pub(super) struct Arrived {
-    pub(super) line: Line,
+    pub(super) line: SwitchLine,
     /// Its hypervisor's.
     pub(super) seat: Arc<Seat<ChassisId>>,
     /// Who it said it is.
@@ -25,8 +25,8 @@ pub(super) async fn arrive(
     stream: Incoming,
     peer: SocketAddr,
     words: &Words,
-    context: &Context,
-) -> Result<Arrived, SessionError> {
+    context: &SwitchContext,
+) -> Result<Arrived, SwitchSessionError> {
     let stream = stream.open().await.map_err(ConnectionError::from)?;
     let names = stream.certificate().map(|certificate| certificate.names);
     let claimant = Claimant::new(peer.ip(), names);
@@ -36,7 +36,7 @@ pub(super) async fn arrive(
     };
     let connection = Connection::handshake(stream, options).await?;
     let datapath_id = connection.features().datapath_id;
-    let mut line = Line::new(connection, peer, context.metrics.clone());
+    let mut line = SwitchLine::new(connection, peer, context.metrics.clone());
     let chassis = identify(&mut line, datapath_id, &claimant, context).await?;
     line.is_of(&chassis);
     let seat = sit(&mut line, &chassis, claimant.clone(), words, context).await?;
@@ -50,11 +50,11 @@ pub(super) async fn arrive(
 
 /// Waits until it is known whose switch this is, and everything about that hypervisor.
 async fn identify(
-    line: &mut Line,
+    line: &mut SwitchLine,
     datapath_id: u64,
     claimant: &Claimant,
-    context: &Context,
-) -> Result<ChassisId, SessionError> {
+    context: &SwitchContext,
+) -> Result<ChassisId, SwitchSessionError> {
     let mut snapshots = context.snapshots.clone();
     let mut snapshot = snapshots.latest();
     let mut databases = context.databases.changes();
@@ -97,7 +97,12 @@ enum DatapathOwner {
 
 /// A switch is of the hypervisor whose own database shows its datapath id: over a certificate of the same holder where there
 /// are any, and where several show one datapath id, from the same address.
-fn owner(facts: &Facts, datapath_id: u64, claimant: &Claimant, context: &Context) -> DatapathOwner {
+fn owner(
+    facts: &Facts,
+    datapath_id: u64,
+    claimant: &Claimant,
+    context: &SwitchContext,
+) -> DatapathOwner {
     let shown = facts.chassis_of_datapath(datapath_id);
     let rule = context.rules.now().names;
     // Where another controller owns it, its database is connected here too.
@@ -138,12 +143,12 @@ fn owner(facts: &Facts, datapath_id: u64, claimant: &Claimant, context: &Context
 
 /// Waits until this session may speak for the hypervisor's switch: until no other is connected from elsewhere.
 async fn sit(
-    line: &mut Line,
+    line: &mut SwitchLine,
     chassis: &ChassisId,
     claimant: Claimant,
     words: &Words,
-    context: &Context,
-) -> Result<Seat<ChassisId>, SessionError> {
+    context: &SwitchContext,
+) -> Result<Seat<ChassisId>, SwitchSessionError> {
     let peer = claimant.address();
     loop {
         let taken = match context.seats.take(chassis, claimant.clone()) {
@@ -193,16 +198,16 @@ mod tests {
         facts
     }
 
-    fn context(names: NameRule) -> Context {
+    fn context(names: NameRule) -> SwitchContext {
         let (_, snapshots) = Snapshots::new(Snapshot::default());
         let (events, _) = crate::state::events();
         let rules = Rules::fixed(HypervisorRules {
             names,
             ..HypervisorRules::default()
         });
-        Context {
+        SwitchContext {
             rules,
-            ..Context::new(snapshots, events, Metrics::new().unwrap())
+            ..SwitchContext::new(snapshots, events, Metrics::new().unwrap())
         }
     }
 
@@ -215,7 +220,7 @@ mod tests {
     }
 
     /// Whose the switch of datapath 7 is taken for.
-    fn taken_for(facts: &Facts, claimant: &Claimant, context: &Context) -> Option<String> {
+    fn taken_for(facts: &Facts, claimant: &Claimant, context: &SwitchContext) -> Option<String> {
         match owner(facts, 7, claimant, context) {
             DatapathOwner::Known(chassis) => Some(chassis.to_string()),
             DatapathOwner::Another(_) | DatapathOwner::Unread | DatapathOwner::Unknown => None,

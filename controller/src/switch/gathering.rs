@@ -21,9 +21,9 @@ const PAUSES: u32 = 8;
 
 /// Whose turn it is to pause, of all sessions.
 #[derive(Clone, Debug)]
-pub struct Turn(Arc<Semaphore>);
+pub struct GatheringTurn(Arc<Semaphore>);
 
-impl Default for Turn {
+impl Default for GatheringTurn {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(1)))
     }
@@ -32,13 +32,13 @@ impl Default for Turn {
 /// When one session pauses.
 #[derive(Debug)]
 pub(super) struct Gathering {
-    turn: Turn,
+    turn: GatheringTurn,
     last: Option<Instant>,
     pauses: u32,
 }
 
 impl Gathering {
-    pub(super) fn new(turn: Turn) -> Self {
+    pub(super) fn new(turn: GatheringTurn) -> Self {
         let (last, pauses) = (None, 0);
         Self { turn, last, pauses }
     }
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_session_pauses_between_small_batches_that_follow_closely() {
-        let mut gathering = Gathering::new(Turn::default());
+        let mut gathering = Gathering::new(GatheringTurn::default());
         let start = Instant::now();
         let at = |micros| start + Duration::from_micros(micros);
         assert!(!gathering.is_due(at(0), 3), "the first");

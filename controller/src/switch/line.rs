@@ -3,7 +3,7 @@
 //! A switch can send nonsense, and refuse what it is sent, as fast as the wire carries it: all of that is counted, and of each
 //! session a few lines are logged.
 
-use super::session::SessionError;
+use super::session::SwitchSessionError;
 use crate::metrics::{Metrics, OpenFlowError};
 use crate::stream::Stream;
 use rust_openflow::{Connection, ConnectionError, ErrorMessage, Message, Xid};
@@ -12,7 +12,7 @@ use sextant_responders::throttle::Throttle;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-pub(super) struct Line {
+pub(super) struct SwitchLine {
     pub(super) connection: Connection<Stream>,
     peer: SocketAddr,
     chassis: Option<ChassisId>,
@@ -20,7 +20,7 @@ pub(super) struct Line {
     throttle: Throttle,
 }
 
-impl Line {
+impl SwitchLine {
     pub(super) fn new(connection: Connection<Stream>, peer: SocketAddr, metrics: Metrics) -> Self {
         Self {
             connection,
@@ -38,16 +38,16 @@ impl Line {
 
     /// The next message that makes sense. What does not has been answered with an error by the connection, and is passed
     /// over.
-    pub(super) async fn next(&mut self) -> Result<(Xid, Message), SessionError> {
+    pub(super) async fn next(&mut self) -> Result<(Xid, Message), SwitchSessionError> {
         loop {
             match self.connection.recv().await {
-                Ok(received) => return received.ok_or(SessionError::Closed),
+                Ok(received) => return received.ok_or(SwitchSessionError::Closed),
                 Err(error) => self.survive(error)?,
             }
         }
     }
 
-    pub(super) fn survive(&mut self, error: ConnectionError) -> Result<(), SessionError> {
+    pub(super) fn survive(&mut self, error: ConnectionError) -> Result<(), SwitchSessionError> {
         if error.is_fatal() {
             return Err(error.into());
         }
@@ -92,7 +92,7 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for SwitchLine {
     fn drop(&mut self) {
         let unsaid = self.throttle.take_unsaid();
         if unsaid > 0 {

@@ -6,8 +6,8 @@
 //! While a switch is read back and given its flows, these take memory, and what changes meanwhile is computed again and again. So
 //! not all begin at once: the others wait, and begin with what is known by then.
 
-use super::line::Line;
-use super::session::SessionError;
+use super::line::SwitchLine;
+use super::session::SwitchSessionError;
 use crate::metrics::{Computation, Metrics};
 use crate::snapshot::{NewsListener, Snapshot, Snapshots};
 use rust_openflow::{Message, PacketIn};
@@ -90,10 +90,10 @@ impl Preparing {
     /// The flows of a hypervisor, once it is its turn.
     pub(super) async fn compute(
         &self,
-        line: &mut Line,
+        line: &mut SwitchLine,
         chassis: &ChassisId,
         snapshots: &Snapshots,
-    ) -> Result<Prepared, SessionError> {
+    ) -> Result<Prepared, SwitchSessionError> {
         let mut early = VecDeque::new();
         let computed = self.flows(chassis.clone(), snapshots);
         tokio::pin!(computed);
@@ -119,7 +119,7 @@ impl Preparing {
         &self,
         chassis: ChassisId,
         snapshots: &Snapshots,
-    ) -> Result<Computed, SessionError> {
+    ) -> Result<Computed, SwitchSessionError> {
         // Neither is ever closed.
         let leave = self.starts.clone().acquire_owned().await;
         let start = leave.ok().map(Start::with);
@@ -141,6 +141,6 @@ impl Preparing {
                 start,
             }
         });
-        computed.await.map_err(|_| SessionError::Unprepared)
+        computed.await.map_err(|_| SwitchSessionError::Unprepared)
     }
 }

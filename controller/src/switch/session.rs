@@ -9,10 +9,10 @@ mod drift;
 mod host;
 mod read_back;
 
-use super::Context;
+use super::SwitchContext;
 use super::arrival::{Arrived, arrive};
 use super::gathering::Gathering;
-use super::line::Line;
+use super::line::SwitchLine;
 use super::preparing::{Computed, Start};
 use super::programming::Change;
 use super::punts::Punts;
@@ -29,7 +29,7 @@ use crate::seat::Seat;
 use crate::series::{GaugeSeries, Series};
 use crate::snapshot::{News, NewsListener, Snapshot, Stopping};
 use crate::stream::{Incoming, Misunderstood};
-use host::{Shown, known_ports};
+use host::{ShownHost, known_ports};
 use rust_openflow::{ConnectionError, ErrorMessage, Message, PacketIn, Xid};
 use sextant_flows::pipeline::SWITCH_CONFIG;
 use sextant_flows::{Difference, Flows, View};
@@ -53,7 +53,7 @@ const RESYNC: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs
 const MOST_FLOWS: usize = 1 << 22;
 
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SessionError {
+pub(super) enum SwitchSessionError {
     #[error(transparent)]
     Connection(#[from] ConnectionError),
     #[error("it closed the connection")]
@@ -89,14 +89,14 @@ pub(super) async fn serve(
     stream: Incoming,
     peer: SocketAddr,
     mut pass: Pass,
-    context: Arc<Context>,
+    context: Arc<SwitchContext>,
 ) {
     match run(stream, peer, &mut pass, context).await {
         Err(
-            error @ (SessionError::Stopping(_)
-            | SessionError::Superseded
-            | SessionError::Yielded
-            | SessionError::Demoted),
+            error @ (SwitchSessionError::Stopping(_)
+            | SwitchSessionError::Superseded
+            | SwitchSessionError::Yielded
+            | SwitchSessionError::Demoted),
         ) => {
             tracing::info!(%peer, "switch's session ends: {error}")
         }
@@ -115,12 +115,12 @@ async fn run(
     stream: Incoming,
     peer: SocketAddr,
     pass: &mut Pass,
-    context: Arc<Context>,
-) -> Result<std::convert::Infallible, SessionError> {
+    context: Arc<SwitchContext>,
+) -> Result<std::convert::Infallible, SwitchSessionError> {
     let words = pass.words();
     let arrived = tokio::select! {
         arrived = arrive(stream, peer, &words, &context) => arrived?,
-        () = pass.shown_out() => return Err(SessionError::ShownOut),
+        () = pass.shown_out() => return Err(SwitchSessionError::ShownOut),
     };
     pass.identified();
     let Arrived {
@@ -133,27 +133,27 @@ async fn run(
     let _connected = Counted::new(&context.metrics.switches_connected);
     tokio::select! {
         ended = own(line, &seat, context) => ended,
-        () = seat.lost() => Err(SessionError::Superseded),
-        () = rules.until(may_be) => Err(SessionError::WrongName),
+        () = seat.lost() => Err(SwitchSessionError::Superseded),
+        () = rules.until(may_be) => Err(SwitchSessionError::WrongName),
     }
 }
 
 /// Serves the switch from when this controller owns its hypervisor, until another does.
 async fn own(
-    mut line: Line,
+    mut line: SwitchLine,
     seat: &Arc<Seat<ChassisId>>,
-    context: Arc<Context>,
-) -> Result<std::convert::Infallible, SessionError> {
+    context: Arc<SwitchContext>,
+) -> Result<std::convert::Infallible, SwitchSessionError> {
     let mut tenure = context.tenures.of(seat.key());
     let right = stand_by(&mut line, seat.key(), &mut tenure, &context).await;
     let Right {
         generation,
         taken_over,
     } = match right {
-        Err(SessionError::Demoted) => {
+        Err(SwitchSessionError::Demoted) => {
             let generation = context.tenures.held(seat.key()).own;
             resign(&context, seat.key(), generation).await?;
-            return Err(SessionError::Demoted);
+            return Err(SwitchSessionError::Demoted);
         }
         right => right?,
     };
@@ -163,33 +163,33 @@ async fn own(
         let preparing = &context.preparing;
         let snapshots = &context.snapshots;
         let prepared = preparing.compute(&mut line, seat.key(), snapshots).await?;
-        let mut session = Session::new(line, seat, context, prepared.computed);
+        let mut session = SwitchSession::new(line, seat, context, prepared.computed);
         session.taken_over = taken_over;
         session.run(prepared.early).await
     });
     let ended = tokio::select! {
         ended = alive => ended,
-        () = tenure.ended(generation) => Err(SessionError::Yielded),
+        () = tenure.ended(generation) => Err(SwitchSessionError::Yielded),
     };
-    if matches!(ended, Err(SessionError::Demoted)) {
+    if matches!(ended, Err(SwitchSessionError::Demoted)) {
         resign(&resigning, seat.key(), generation).await?;
     }
     ended
 }
 
-struct Session {
-    line: Line,
+struct SwitchSession {
+    line: SwitchLine,
     chassis: ChassisId,
-    context: Arc<Context>,
+    context: Arc<SwitchContext>,
     flows: Flows,
     flows_wanted: GaugeSeries,
-    /// What [`Session::flows`] are right for.
+    /// What [`SwitchSession::flows`] are right for.
     snapshot: Arc<Snapshot>,
     listener: NewsListener,
     /// Whether it was woken for news, which what the session has learned was not compared with.
     uncompared: bool,
     host: Host,
-    shown: Shown,
+    shown: ShownHost,
     punts: Punts,
     gathering: Gathering,
     /// Whoever is outside can answer as often as he likes.
@@ -208,12 +208,12 @@ struct Session {
     backoff: Backoff,
 }
 
-impl Session {
+impl SwitchSession {
     /// A session that knows what the switch should have, and not yet what it has.
     fn new(
-        line: Line,
+        line: SwitchLine,
         seat: &Arc<Seat<ChassisId>>,
-        context: Arc<Context>,
+        context: Arc<SwitchContext>,
         Computed {
             flows,
             snapshot,
@@ -231,7 +231,7 @@ impl Session {
             flows_wanted: Series::new(&metrics.flows_wanted, seat),
             host: Host::new(chassis.clone(), known, now),
             uncompared: false,
-            shown: Shown::new(&context, seat),
+            shown: ShownHost::new(&context, seat),
             punts: Punts::new(metrics.clone()),
             gathering: Gathering::new(context.pauses.clone()),
             answers: Throttles::default(),
@@ -261,7 +261,7 @@ impl Session {
     async fn run(
         &mut self,
         early: Vec<PacketIn>,
-    ) -> Result<std::convert::Infallible, SessionError> {
+    ) -> Result<std::convert::Infallible, SwitchSessionError> {
         self.line.post([Message::SetConfig(SWITCH_CONFIG)]);
         self.line.post(Vigil::begin());
         let begun = std::time::Instant::now();
@@ -310,7 +310,7 @@ impl Session {
     }
 
     /// Waits until less than [`HIGH_WATER`] is left to be written, and goes on with the change that stopped there.
-    async fn relieve(&mut self) -> Result<(), SessionError> {
+    async fn relieve(&mut self) -> Result<(), SwitchSessionError> {
         while self.line.connection.queued_bytes() >= HIGH_WATER {
             self.line.connection.flush().await?;
             self.take_waiting().await?;
@@ -320,7 +320,7 @@ impl Session {
     }
 
     /// Takes in a message and what has arrived behind it, up to a batch.
-    async fn take_batch(&mut self, xid: Xid, message: &Message) -> Result<(), SessionError> {
+    async fn take_batch(&mut self, xid: Xid, message: &Message) -> Result<(), SwitchSessionError> {
         let begun = std::time::Instant::now();
         self.take(xid, message).await?;
         self.take_waiting().await?;
@@ -332,7 +332,7 @@ impl Session {
         Ok(())
     }
 
-    async fn take_waiting(&mut self) -> Result<(), SessionError> {
+    async fn take_waiting(&mut self) -> Result<(), SwitchSessionError> {
         for _ in 0..BATCH {
             if self.line.connection.queued_bytes() >= HIGH_WATER {
                 break;
@@ -348,14 +348,14 @@ impl Session {
         Ok(())
     }
 
-    async fn take(&mut self, xid: Xid, message: &Message) -> Result<(), SessionError> {
+    async fn take(&mut self, xid: Xid, message: &Message) -> Result<(), SwitchSessionError> {
         if let Message::PacketIn(packet) = message {
             self.answer(packet);
             return Ok(());
         }
         if let Message::Error(error) = message {
             if self.context.tenures.are_shared() && says_demoted(error.code) {
-                return Err(SessionError::Demoted);
+                return Err(SwitchSessionError::Demoted);
             }
             self.take_error(xid, error);
         }
@@ -393,7 +393,7 @@ impl Session {
     }
 
     /// Does what time and snapshots ask for.
-    async fn act(&mut self) -> Result<(), SessionError> {
+    async fn act(&mut self) -> Result<(), SwitchSessionError> {
         let now = Instant::now();
         let time = clock::time();
         self.host.handle_timeout(time, &mut rand::random::<u64>);
@@ -472,17 +472,17 @@ impl Session {
     }
 
     /// A session that speaks for another hypervisor than it began with would program the wrong flows.
-    fn check_identity(&self, snapshot: &Snapshot) -> Result<(), SessionError> {
+    fn check_identity(&self, snapshot: &Snapshot) -> Result<(), SwitchSessionError> {
         let datapath_id = self.line.connection.features().datapath_id;
         let known = snapshot.facts.chassis().get(&self.chassis);
         match known.and_then(|chassis| chassis.datapath_id) {
             Some(known) if known == datapath_id => Ok(()),
-            _ => Err(SessionError::Renamed),
+            _ => Err(SwitchSessionError::Renamed),
         }
     }
 
-    fn unanswered(&self, what: &'static str) -> SessionError {
+    fn unanswered(&self, what: &'static str) -> SwitchSessionError {
         let within = self.context.patience;
-        SessionError::Unanswered { what, within }
+        SwitchSessionError::Unanswered { what, within }
     }
 }

@@ -2,9 +2,9 @@
 //! (`docs/decisions/0021`). Then the connection is the primary one: the switch sends packets to it alone, and takes changes from it
 //! alone.
 
-use super::Context;
-use super::line::Line;
-use super::session::SessionError;
+use super::SwitchContext;
+use super::line::SwitchLine;
+use super::session::SwitchSessionError;
 use crate::cluster::{Held, Tenure};
 use crate::snapshot::Stopping;
 use crate::state::Event;
@@ -27,11 +27,11 @@ pub(super) struct Right {
 
 /// Waits until this controller owns the hypervisor, its database was read, and the switch takes it for its primary one.
 pub(super) async fn stand_by(
-    line: &mut Line,
+    line: &mut SwitchLine,
     chassis: &ChassisId,
     tenure: &mut Tenure,
-    context: &Context,
-) -> Result<Right, SessionError> {
+    context: &SwitchContext,
+) -> Result<Right, SwitchSessionError> {
     let mut role = AskedRole::default();
     let mut has_waited = false;
     loop {
@@ -56,7 +56,7 @@ pub(super) async fn stand_by(
         if was_read(line, chassis, tenure, context).await? {
             let patience = context.patience;
             let accepted = timeout(patience, become_primary(line, own)).await;
-            accepted.map_err(|_| SessionError::Unanswered {
+            accepted.map_err(|_| SwitchSessionError::Unanswered {
                 what: "that it is its primary controller",
                 within: patience,
             })??;
@@ -70,11 +70,11 @@ pub(super) async fn stand_by(
 
 /// Whether the hypervisor's database was read, once it was or this controller does not own it any more.
 async fn was_read(
-    line: &mut Line,
+    line: &mut SwitchLine,
     chassis: &ChassisId,
     tenure: &mut Tenure,
-    context: &Context,
-) -> Result<bool, SessionError> {
+    context: &SwitchContext,
+) -> Result<bool, SwitchSessionError> {
     let mut snapshots = context.snapshots.clone();
     let is_read = |facts: &Facts| {
         let known = facts.chassis().get(chassis);
@@ -91,7 +91,7 @@ async fn was_read(
 }
 
 /// The switch sends packets to its primary controller only after it has answered this.
-async fn become_primary(line: &mut Line, generation: u64) -> Result<(), SessionError> {
+async fn become_primary(line: &mut SwitchLine, generation: u64) -> Result<(), SwitchSessionError> {
     let asked = ask(line, Role::Primary, generation);
     loop {
         let (xid, message) = line.next().await?;
@@ -99,11 +99,11 @@ async fn become_primary(line: &mut Line, generation: u64) -> Result<(), SessionE
             continue;
         }
         let accepts = matches!(message, Message::RoleReply(_));
-        return accepts.then_some(()).ok_or(SessionError::Demoted);
+        return accepts.then_some(()).ok_or(SwitchSessionError::Demoted);
     }
 }
 
-fn ask(line: &mut Line, role: Role, generation: u64) -> Option<Xid> {
+fn ask(line: &mut SwitchLine, role: Role, generation: u64) -> Option<Xid> {
     let request = Message::RoleRequest(RoleMessage { role, generation });
     line.connection.send(&request).ok()
 }
@@ -117,7 +117,7 @@ struct AskedRole {
 
 impl AskedRole {
     /// Asks for it at first, and again once a later generation is known.
-    fn follow(&mut self, line: &mut Line, held: Held) {
+    fn follow(&mut self, line: &mut SwitchLine, held: Held) {
         let is_due = match self.asked {
             None => true,
             Some((_, generation)) => self.is_refused && generation < held.seen,
@@ -141,7 +141,7 @@ pub(super) fn says_demoted(code: ErrorCode) -> bool {
 
 /// The switch has another primary controller: this one does not own the hypervisor any more, whether or not it has heard of that.
 pub(super) async fn resign(
-    context: &Context,
+    context: &SwitchContext,
     chassis: &ChassisId,
     generation: Option<u64>,
 ) -> Result<(), Stopping> {

@@ -37,14 +37,15 @@ impl Drop for NotedExpiry {
         // A newer session may have noted another.
         if last.is_some_and(|last| Arc::ptr_eq(last, &self.noted)) {
             known.remove(&self.whose);
-            self.expiries.show(&self.whose, Holder::Hypervisor, &known);
+            self.expiries
+                .show(&self.whose, CertificateHolder::Hypervisor, &known);
         }
     }
 }
 
 /// Who has a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holder {
+enum CertificateHolder {
     /// The configuration names its file.
     Configuration,
     /// A hypervisor that is connected.
@@ -53,7 +54,7 @@ enum Holder {
 
 #[derive(Clone, Debug)]
 struct KnownExpiry {
-    holder: Holder,
+    holder: CertificateHolder,
     /// Seconds since 1970.
     not_after: i64,
     said: Option<i64>,
@@ -74,7 +75,7 @@ impl Expiries {
     /// noted anew.
     pub fn note_of(&self, hypervisor: &str, not_after: i64) -> NotedExpiry {
         NotedExpiry {
-            noted: self.note_at(hypervisor, Holder::Hypervisor, not_after, now()),
+            noted: self.note_at(hypervisor, CertificateHolder::Hypervisor, not_after, now()),
             expiries: self.clone(),
             whose: hypervisor.to_owned(),
         }
@@ -86,7 +87,7 @@ impl Expiries {
             for (section, tls) in &own {
                 for (key, not_after) in tls.expiries() {
                     let whose = format!("{section}.{key}");
-                    self.note_at(&whose, Holder::Configuration, not_after, now());
+                    self.note_at(&whose, CertificateHolder::Configuration, not_after, now());
                 }
             }
             self.remind(now());
@@ -95,7 +96,7 @@ impl Expiries {
     }
 
     /// The certificate of this name holds so long, in seconds since 1970. Returns by what that can be told from another time.
-    fn note_at(&self, whose: &str, holder: Holder, not_after: i64, now: i64) -> Arc<()> {
+    fn note_at(&self, whose: &str, holder: CertificateHolder, not_after: i64, now: i64) -> Arc<()> {
         let mut known = self.known();
         let before = known
             .get(whose)
@@ -116,13 +117,14 @@ impl Expiries {
     }
 
     /// Shows when one expires, or that it is gone.
-    fn show(&self, whose: &str, holder: Holder, known: &BTreeMap<String, KnownExpiry>) {
-        let is_told_apart = holder == Holder::Configuration || self.metrics.shows_each_hypervisor();
+    fn show(&self, whose: &str, holder: CertificateHolder, known: &BTreeMap<String, KnownExpiry>) {
+        let is_told_apart =
+            holder == CertificateHolder::Configuration || self.metrics.shows_each_hypervisor();
         let (whose, not_after) = match is_told_apart {
             true => (whose, known.get(whose).map(|known| known.not_after)),
             false => {
                 let all = known.values();
-                let hypervisors = all.filter(|known| known.holder == Holder::Hypervisor);
+                let hypervisors = all.filter(|known| known.holder == CertificateHolder::Hypervisor);
                 let first = hypervisors.map(|known| known.not_after).min();
                 (ALL_HYPERVISORS, first)
             }
@@ -168,13 +170,13 @@ mod tests {
     fn what_ends_soon_is_told_once_a_day_until_it_is_another() {
         let metrics = Metrics::new().unwrap();
         let expiries = Expiries::new(metrics.clone());
-        expiries.note_at("h1", Holder::Hypervisor, 100 * DAY, 0);
+        expiries.note_at("h1", CertificateHolder::Hypervisor, 100 * DAY, 0);
         assert_eq!(expiries.remind(69 * DAY), 0);
         assert_eq!(expiries.remind(70 * DAY), 1);
         assert_eq!(expiries.remind(70 * DAY + 3600), 0);
         assert_eq!(expiries.remind(71 * DAY), 1);
         assert_eq!(expiries.remind(200 * DAY), 1, "past it");
-        expiries.note_at("h1", Holder::Hypervisor, 400 * DAY, 200 * DAY);
+        expiries.note_at("h1", CertificateHolder::Hypervisor, 400 * DAY, 200 * DAY);
         assert_eq!(expiries.remind(201 * DAY), 0);
         let shown = "sextant_certificate_not_after_seconds{whose=\"h1\"} 34560000\n";
         assert!(metrics.render().unwrap().contains(shown));
@@ -192,7 +194,7 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         metrics.show_totals_only(true);
         let expiries = Expiries::new(metrics.clone());
-        expiries.note_at("tls.certificate", Holder::Configuration, DAY, 0);
+        expiries.note_at("tls.certificate", CertificateHolder::Configuration, DAY, 0);
         let noted = [("h1", 3 * DAY), ("h2", 2 * DAY)];
         let [first, second] = noted.map(|(whose, not_after)| expiries.note_of(whose, not_after));
         let shows = |line: &str| metrics.render().unwrap().contains(line);

@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
-use sextant_controller::http::{self, Limits};
+use sextant_controller::http::{self, HttpLimits};
 use sextant_controller::keystone::{Credentials, KeystoneSettings};
 use sextant_controller::metrics::Metrics;
 use sextant_controller::store::Password;
@@ -211,9 +211,9 @@ async fn serve(listener: Listener, asked: Arc<Asked>) {
         .route("/v3/auth/tokens", tokens)
         .with_state(asked);
     let metrics = Metrics::new().unwrap();
-    let limits = Limits {
+    let limits = HttpLimits {
         of_an_address: 512,
-        ..Limits::default()
+        ..HttpLimits::default()
     };
     http::serve("keystone", listener, service, limits, metrics, pending()).await;
 }

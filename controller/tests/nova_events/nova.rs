@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use serde_json::{Value, json};
-use sextant_controller::http::{self, Limits};
+use sextant_controller::http::{self, HttpLimits};
 use sextant_controller::metrics::Metrics;
 use sextant_controller::stream::Listener;
 use std::collections::BTreeMap;
@@ -168,7 +168,7 @@ async fn serve(listener: TcpListener, told: Arc<Told>) {
         "nova",
         listener,
         service,
-        Limits::default(),
+        HttpLimits::default(),
         metrics,
         pending(),
     )

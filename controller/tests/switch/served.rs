@@ -11,7 +11,7 @@ use sextant_controller::metrics::Metrics;
 use sextant_controller::snapshot::{Snapshot, Snapshots};
 use sextant_controller::state::{self, Events, Owner};
 use sextant_controller::store::{Embedded, Store};
-use sextant_controller::switch::{self, Context};
+use sextant_controller::switch::{self, SwitchContext};
 use sextant_model::Settings;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -51,9 +51,9 @@ impl Served {
         tokio::spawn(owner.run(watch, observed));
         let listener = TcpListener::bind("[::1]:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let context = Context {
+        let context = SwitchContext {
             patience: SOON,
-            ..Context::new(snapshots.clone(), events.clone(), metrics.clone())
+            ..SwitchContext::new(snapshots.clone(), events.clone(), metrics.clone())
         };
         tokio::spawn(switch::listen(listener, context));
         Self {

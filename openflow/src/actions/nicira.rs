@@ -139,7 +139,9 @@ pub(super) fn decode(part: &mut Reader<'_>, depth: usize) -> Result<Option<Actio
         NOTE => Action::Note(part.remainder()),
         MULTIPATH => return Ok(selection::Multipath::decode(part)?.map(Action::Multipath)),
         kind @ (BUNDLE | BUNDLE_LOAD) => {
-            return Ok(selection::Bundle::decode(part, kind == BUNDLE_LOAD)?.map(Action::Bundle));
+            return Ok(
+                selection::BundleAction::decode(part, kind == BUNDLE_LOAD)?.map(Action::Bundle)
+            );
         }
         OUTPUT_REG => return decode_output_reg(part),
         OUTPUT_REG2 => return decode_output_reg2(part),

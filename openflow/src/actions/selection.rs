@@ -120,7 +120,7 @@ impl Multipath {
 
 /// Chooses a live port by hash; outputs to it, or stores its number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Bundle {
+pub struct BundleAction {
     /// `NX_BD_ALG_*`: 0 active_backup, 1 hrw.
     pub algorithm: u16,
     /// What is hashed.
@@ -133,7 +133,7 @@ pub struct Bundle {
     pub dst: Option<Subfield>,
 }
 
-impl Bundle {
+impl BundleAction {
     pub(super) fn encode(&self, buffer: &mut BytesMut) {
         [self.algorithm, self.fields.number(), self.basis]
             .into_iter()
@@ -171,7 +171,7 @@ impl Bundle {
         let dst = field
             .filter(|_| load)
             .map(|field| Subfield::unpack(field, packed));
-        Ok(Some(Bundle {
+        Ok(Some(BundleAction {
             algorithm,
             fields,
             basis,

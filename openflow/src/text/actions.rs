@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::raw;
 use super::values::{Dotted, Hex, Masked};
 use crate::actions::{
-    Action, Bundle, Ct, HashFields, LEARN_DELETE_LEARNED, LEARN_SEND_FLOW_REMOVED, Learn,
+    Action, BundleAction, Ct, HashFields, LEARN_DELETE_LEARNED, LEARN_SEND_FLOW_REMOVED, Learn,
     LearnSpec, LearnTarget, Multipath, Nat, NatKind, NatRange, WHOLE_PACKET, Zone,
 };
 use crate::fields::Field;
@@ -474,7 +474,7 @@ impl Display for Multipath {
     }
 }
 
-impl Display for Bundle {
+impl Display for BundleAction {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let algorithm = ["active_backup", "hrw"]
             .get(usize::from(self.algorithm))

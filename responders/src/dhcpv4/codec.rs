@@ -34,7 +34,7 @@ const BOOT_FILE_AT: usize = 108;
 /// The type of a message (RFC 2132 §9.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum MessageType {
+pub enum Dhcpv4MessageType {
     /// A client looks for servers.
     Discover = 1,
     /// A server offers.
@@ -53,7 +53,7 @@ pub enum MessageType {
     Inform = 8,
 }
 
-impl MessageType {
+impl Dhcpv4MessageType {
     const ALL: [Self; 8] = [
         Self::Discover,
         Self::Offer,
@@ -89,7 +89,7 @@ impl MessageType {
 
 /// A message, its options still unread.
 #[derive(Clone, Copy, Debug)]
-pub struct Message<'a> {
+pub struct Dhcpv4Message<'a> {
     /// [`BOOT_REQUEST`] or [`BOOT_REPLY`].
     pub op: u8,
     /// Hardware type; 1 is Ethernet.
@@ -119,10 +119,10 @@ pub struct Message<'a> {
     /// `file`.
     pub boot_file: &'a [u8; 128],
     /// The options, those in `file` and `sname` too.
-    pub options: Options<'a>,
+    pub options: RawDhcpv4Options<'a>,
 }
 
-impl<'a> Message<'a> {
+impl<'a> Dhcpv4Message<'a> {
     /// Reads the message in `bytes`, which begins `offset` octets after the point that offsets count from.
     ///
     /// # Errors
@@ -155,7 +155,7 @@ impl<'a> Message<'a> {
             hardware_address: *array(fields, 28),
             server_name,
             boot_file,
-            options: Options {
+            options: RawDhcpv4Options {
                 area: Area {
                     bytes: options,
                     offset: offset + FIELDS_LEN + MAGIC_COOKIE.len(),
@@ -226,7 +226,7 @@ impl Overload {
 
 /// One option, its value still unread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RawOption<'a> {
+pub struct RawDhcpv4Option<'a> {
     /// Its code.
     pub code: u8,
     /// Its value.
@@ -244,7 +244,7 @@ struct Area<'a> {
 
 /// The options of a message.
 #[derive(Clone, Copy, Debug)]
-pub struct Options<'a> {
+pub struct RawDhcpv4Options<'a> {
     area: Area<'a>,
     boot_file: Area<'a>,
     server_name: Area<'a>,
@@ -254,7 +254,7 @@ pub struct Options<'a> {
     told: bool,
 }
 
-impl<'a> Options<'a> {
+impl<'a> RawDhcpv4Options<'a> {
     /// The octets of the current area that are still unread.
     #[must_use]
     pub fn bytes(&self) -> &'a [u8] {
@@ -274,7 +274,7 @@ impl<'a> Options<'a> {
     }
 
     /// Notes option 52.
-    fn overload(&mut self, raw: RawOption<'a>) {
+    fn overload(&mut self, raw: RawDhcpv4Option<'a>) {
         if !std::mem::replace(&mut self.told, true) {
             let number = raw.value.first().copied().unwrap_or_default();
             self.left = Overload::from_u8(number).unwrap_or_default();
@@ -282,8 +282,8 @@ impl<'a> Options<'a> {
     }
 }
 
-impl<'a> Iterator for Options<'a> {
-    type Item = Result<RawOption<'a>, Malformed>;
+impl<'a> Iterator for RawDhcpv4Options<'a> {
+    type Item = Result<RawDhcpv4Option<'a>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -302,7 +302,7 @@ impl<'a> Iterator for Options<'a> {
 }
 
 impl<'a> Iterator for Area<'a> {
-    type Item = Result<RawOption<'a>, Malformed>;
+    type Item = Result<RawDhcpv4Option<'a>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while let Some((&option::PAD, rest)) = self.bytes.split_first() {
@@ -318,7 +318,7 @@ impl<'a> Iterator for Area<'a> {
             Ok((value, tail)) => {
                 self.advance(tail);
                 let offset = offset + 2;
-                Some(Ok(RawOption {
+                Some(Ok(RawDhcpv4Option {
                     code,
                     value,
                     offset,

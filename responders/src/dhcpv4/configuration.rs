@@ -5,8 +5,8 @@
 //! service's. Options that do not fit the client's longest message are left out, the last first.
 
 use super::codec::put_option;
-use super::option::{self, Fqdn};
-use super::query::Query;
+use super::option::{self, Dhcpv4Fqdn};
+use super::query::Dhcpv4Query;
 use crate::dhcpv6::domain;
 use sextant_model::{
     ClasslessRoute, Dhcpv4Lease, Dhcpv4Option, Dhcpv4Place, Dhcpv4Service, DomainName, put_route,
@@ -17,13 +17,13 @@ use std::net::Ipv4Addr;
 const NO_CODE: u8 = 255;
 
 /// Appends options while they fit.
-pub(super) struct OptionWriter<'a> {
+pub(super) struct Dhcpv4OptionWriter<'a> {
     out: &'a mut Vec<u8>,
     /// Where the last option has to end. Room for the end option is kept after it.
     end: usize,
 }
 
-impl<'a> OptionWriter<'a> {
+impl<'a> Dhcpv4OptionWriter<'a> {
     /// Writes options that have to end before `end` octets of `out`.
     pub(super) fn new(out: &'a mut Vec<u8>, end: usize) -> Self {
         let end = end.saturating_sub(1);
@@ -44,7 +44,7 @@ impl<'a> OptionWriter<'a> {
     }
 
     /// Echoes the client's identifier unchanged (RFC 6842 §3).
-    pub(super) fn client_id(&mut self, query: &Query<'_>) {
+    pub(super) fn client_id(&mut self, query: &Dhcpv4Query<'_>) {
         if let Some(id) = query.client_id {
             self.put(option::CLIENT_ID, id);
         }
@@ -78,14 +78,18 @@ impl<'a> OptionWriter<'a> {
 
     /// The guest's name as the server knows it, in the client's format. The server updates no DNS for its clients, and
     /// says so. If the client asked for an update, the answer has the override flag (RFC 4702 §4).
-    fn fqdn(&mut self, name: &DomainName, asked: Fqdn<'_>) {
-        let encoded = asked.flags & Fqdn::ENCODED;
-        let overridden = match asked.flags & Fqdn::SERVER_UPDATES {
+    fn fqdn(&mut self, name: &DomainName, asked: Dhcpv4Fqdn<'_>) {
+        let encoded = asked.flags & Dhcpv4Fqdn::ENCODED;
+        let overridden = match asked.flags & Dhcpv4Fqdn::SERVER_UPDATES {
             0 => 0,
-            _ => Fqdn::OVERRIDDEN,
+            _ => Dhcpv4Fqdn::OVERRIDDEN,
         };
         self.write(option::CLIENT_FQDN, |out| {
-            out.extend([Fqdn::NO_UPDATES | overridden | encoded, NO_CODE, NO_CODE]);
+            out.extend([
+                Dhcpv4Fqdn::NO_UPDATES | overridden | encoded,
+                NO_CODE,
+                NO_CODE,
+            ]);
             match encoded {
                 0 => out.extend_from_slice(name.as_str().as_bytes()),
                 _ => domain::put(out, name),
@@ -105,7 +109,7 @@ pub(super) struct Boot<'a> {
 
 /// BOOTP's fields for a client. The server is always in them, the file only if the client does not ask for it as an
 /// option.
-pub(super) fn boot<'a>(service: &'a Dhcpv4Service, query: &Query<'_>) -> Boot<'a> {
+pub(super) fn boot<'a>(service: &'a Dhcpv4Service, query: &Dhcpv4Query<'_>) -> Boot<'a> {
     let server = given(service, query, Dhcpv4Place::NextServer);
     let file = if query.requested.names(option::BOOT_FILE) {
         None
@@ -122,9 +126,9 @@ pub(super) fn boot<'a>(service: &'a Dhcpv4Service, query: &Query<'_>) -> Boot<'a
 
 /// Appends the options.
 pub(super) fn put(
-    options: &mut OptionWriter<'_>,
+    options: &mut Dhcpv4OptionWriter<'_>,
     service: &Dhcpv4Service,
-    query: &Query<'_>,
+    query: &Dhcpv4Query<'_>,
     lease: &Dhcpv4Lease,
 ) {
     let address = lease.address;
@@ -156,19 +160,19 @@ pub(super) fn put(
 }
 
 /// Whether the service decides on this option, since the port was not given one.
-fn is_ours(service: &Dhcpv4Service, query: &Query<'_>, code: u8) -> bool {
+fn is_ours(service: &Dhcpv4Service, query: &Dhcpv4Query<'_>, code: u8) -> bool {
     given(service, query, Dhcpv4Place::Option(code)).is_none()
 }
 
 /// Whether the client gets the service's value of this option.
-fn is_wanted(service: &Dhcpv4Service, query: &Query<'_>, code: u8) -> bool {
+fn is_wanted(service: &Dhcpv4Service, query: &Dhcpv4Query<'_>, code: u8) -> bool {
     is_ours(service, query, code) && query.requested.contains(code)
 }
 
 fn names(
-    options: &mut OptionWriter<'_>,
+    options: &mut Dhcpv4OptionWriter<'_>,
     service: &Dhcpv4Service,
-    query: &Query<'_>,
+    query: &Dhcpv4Query<'_>,
     lease: &Dhcpv4Lease,
 ) {
     if let Some(domain) = &service.domain
@@ -191,9 +195,9 @@ fn names(
 
 /// An option of the port, if it is for this client and was requested.
 fn extra_option(
-    options: &mut OptionWriter<'_>,
+    options: &mut Dhcpv4OptionWriter<'_>,
     service: &Dhcpv4Service,
-    query: &Query<'_>,
+    query: &Dhcpv4Query<'_>,
     extra: &Dhcpv4Option,
 ) {
     let Dhcpv4Place::Option(code) = extra.place else {
@@ -212,7 +216,7 @@ fn extra_option(
 /// The port's option for a place. Of those for this client, the one with the most tags wins, then the first.
 fn given<'a>(
     service: &'a Dhcpv4Service,
-    query: &Query<'_>,
+    query: &Dhcpv4Query<'_>,
     place: Dhcpv4Place,
 ) -> Option<&'a Dhcpv4Option> {
     let of_place = service.extra.iter().filter(|option| option.place == place);

@@ -1,9 +1,9 @@
 //! The options (RFC 2132 and the RFCs named): their codes, and their values as types that cannot be invalid.
 //!
-//! [`DhcpOption::decode`] borrows from the message. Texts may be empty: §3 forbids it, but clients send them. Unknown
-//! options survive as [`DhcpOption::Other`].
+//! [`DecodedDhcpv4Option::decode`] borrows from the message. Texts may be empty: §3 forbids it, but clients send them. Unknown
+//! options survive as [`DecodedDhcpv4Option::Other`].
 
-use super::codec::{MessageType, Overload, RawOption, put_option};
+use super::codec::{Dhcpv4MessageType, Overload, RawDhcpv4Option, put_option};
 use crate::answer::Malformed;
 use std::net::Ipv4Addr;
 
@@ -64,13 +64,13 @@ pub const END: u8 = 255;
 
 /// An option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DhcpOption<'a> {
+pub enum DecodedDhcpv4Option<'a> {
     /// Subnet mask.
     SubnetMask(Ipv4Addr),
     /// Routers.
-    Routers(Addresses<'a>),
+    Routers(Ipv4List<'a>),
     /// DNS servers.
-    DnsServers(Addresses<'a>),
+    DnsServers(Ipv4List<'a>),
     /// The client's name.
     HostName(&'a [u8]),
     /// The domain.
@@ -86,7 +86,7 @@ pub enum DhcpOption<'a> {
     /// Which fields hold options.
     Overload(Overload),
     /// The type of the message.
-    MessageType(MessageType),
+    MessageType(Dhcpv4MessageType),
     /// The server's address.
     ServerId(Ipv4Addr),
     /// The options that the client asks for.
@@ -108,7 +108,7 @@ pub enum DhcpOption<'a> {
     /// Two messages instead of four.
     RapidCommit,
     /// The client's name, in full.
-    ClientFqdn(Fqdn<'a>),
+    ClientFqdn(Dhcpv4Fqdn<'a>),
     /// The client's processor architectures.
     ClientArchitectures(&'a [[u8; 2]]),
     /// Classless routes, each complete.
@@ -124,9 +124,9 @@ pub enum DhcpOption<'a> {
 
 /// A list of addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Addresses<'a>(&'a [[u8; 4]]);
+pub struct Ipv4List<'a>(&'a [[u8; 4]]);
 
-impl Addresses<'_> {
+impl Ipv4List<'_> {
     /// The addresses, in the sender's order.
     pub fn iter(&self) -> impl Iterator<Item = Ipv4Addr> {
         self.0.iter().map(|address| Ipv4Addr::from(*address))
@@ -135,7 +135,7 @@ impl Addresses<'_> {
 
 /// A client's name (RFC 4702 §2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fqdn<'a> {
+pub struct Dhcpv4Fqdn<'a> {
     /// N, E, O and S, from the fourth lowest bit to the lowest.
     pub flags: u8,
     /// RCODE1 and RCODE2. They have no meaning.
@@ -144,7 +144,7 @@ pub struct Fqdn<'a> {
     pub name: &'a [u8],
 }
 
-impl Fqdn<'_> {
+impl Dhcpv4Fqdn<'_> {
     /// S: the server updates the DNS.
     pub const SERVER_UPDATES: u8 = 1;
     /// O: the server did not follow the client's S.
@@ -155,17 +155,17 @@ impl Fqdn<'_> {
     pub const NO_UPDATES: u8 = 8;
 }
 
-impl<'a> DhcpOption<'a> {
+impl<'a> DecodedDhcpv4Option<'a> {
     /// The option's value as a type.
     ///
     /// # Errors
     /// Where and why the value is not what the option's definition says.
-    pub fn decode(option: RawOption<'a>) -> Result<Self, Malformed> {
-        let RawOption { code, value, .. } = option;
+    pub fn decode(option: RawDhcpv4Option<'a>) -> Result<Self, Malformed> {
+        let RawDhcpv4Option { code, value, .. } = option;
         Ok(match code {
             SUBNET_MASK => Self::SubnetMask(address(option)?),
-            ROUTERS => Self::Routers(Addresses(list(option)?)),
-            DNS_SERVERS => Self::DnsServers(Addresses(list(option)?)),
+            ROUTERS => Self::Routers(Ipv4List(list(option)?)),
+            DNS_SERVERS => Self::DnsServers(Ipv4List(list(option)?)),
             HOST_NAME => Self::HostName(value),
             DOMAIN_NAME => Self::DomainName(value),
             MTU => Self::Mtu(fixed(option).map(u16::from_be_bytes)?),
@@ -234,28 +234,28 @@ fn put(out: &mut Vec<u8>, code: u8, value: &[u8]) {
 }
 
 /// The option's value is wrong, for this reason.
-fn wrong(option: RawOption<'_>, reason: &'static str) -> Malformed {
+fn wrong(option: RawDhcpv4Option<'_>, reason: &'static str) -> Malformed {
     let offset = option.offset;
     Malformed { offset, reason }
 }
 
-fn fixed<const N: usize>(option: RawOption<'_>) -> Result<[u8; N], Malformed> {
+fn fixed<const N: usize>(option: RawDhcpv4Option<'_>) -> Result<[u8; N], Malformed> {
     option
         .value
         .try_into()
         .map_err(|_| wrong(option, "option of a wrong length"))
 }
 
-fn address(option: RawOption<'_>) -> Result<Ipv4Addr, Malformed> {
+fn address(option: RawDhcpv4Option<'_>) -> Result<Ipv4Addr, Malformed> {
     fixed::<4>(option).map(Ipv4Addr::from)
 }
 
-fn seconds(option: RawOption<'_>) -> Result<u32, Malformed> {
+fn seconds(option: RawDhcpv4Option<'_>) -> Result<u32, Malformed> {
     fixed(option).map(u32::from_be_bytes)
 }
 
 /// A value of at least one octet.
-fn something(option: RawOption<'_>) -> Result<&[u8], Malformed> {
+fn something(option: RawDhcpv4Option<'_>) -> Result<&[u8], Malformed> {
     match option.value {
         [] => Err(wrong(option, "option without value")),
         value => Ok(value),
@@ -263,47 +263,47 @@ fn something(option: RawOption<'_>) -> Result<&[u8], Malformed> {
 }
 
 /// A value that consists of items of this many octets.
-fn list<const N: usize>(option: RawOption<'_>) -> Result<&[[u8; N]], Malformed> {
+fn list<const N: usize>(option: RawDhcpv4Option<'_>) -> Result<&[[u8; N]], Malformed> {
     match something(option)?.as_chunks() {
         (items, []) => Ok(items),
         _ => Err(wrong(option, "list that ends within an item")),
     }
 }
 
-fn overload(option: RawOption<'_>) -> Result<Overload, Malformed> {
+fn overload(option: RawDhcpv4Option<'_>) -> Result<Overload, Malformed> {
     let [number] = fixed(option)?;
     Overload::from_u8(number).ok_or_else(|| wrong(option, "overload not from 1 to 3"))
 }
 
-fn message_type(option: RawOption<'_>) -> Result<MessageType, Malformed> {
+fn message_type(option: RawDhcpv4Option<'_>) -> Result<Dhcpv4MessageType, Malformed> {
     let [number] = fixed(option)?;
-    MessageType::from_u8(number).ok_or_else(|| wrong(option, "unknown message type"))
+    Dhcpv4MessageType::from_u8(number).ok_or_else(|| wrong(option, "unknown message type"))
 }
 
-fn client_id(option: RawOption<'_>) -> Result<&[u8], Malformed> {
+fn client_id(option: RawDhcpv4Option<'_>) -> Result<&[u8], Malformed> {
     match option.value.len() {
         0 | 1 => Err(wrong(option, "client identifier shorter than 2 octets")),
         _ => Ok(option.value),
     }
 }
 
-fn rapid_commit(option: RawOption<'_>) -> Result<DhcpOption<'_>, Malformed> {
+fn rapid_commit(option: RawDhcpv4Option<'_>) -> Result<DecodedDhcpv4Option<'_>, Malformed> {
     let [] = fixed(option)?;
-    Ok(DhcpOption::RapidCommit)
+    Ok(DecodedDhcpv4Option::RapidCommit)
 }
 
-fn fqdn(option: RawOption<'_>) -> Result<Fqdn<'_>, Malformed> {
+fn fqdn(option: RawDhcpv4Option<'_>) -> Result<Dhcpv4Fqdn<'_>, Malformed> {
     let Some(([flags, codes @ ..], name)) = option.value.split_first_chunk::<3>() else {
         return Err(wrong(option, "client name shorter than 3 octets"));
     };
-    Ok(Fqdn {
+    Ok(Dhcpv4Fqdn {
         flags: *flags,
         codes: *codes,
         name,
     })
 }
 
-fn routes(option: RawOption<'_>) -> Result<&[u8], Malformed> {
+fn routes(option: RawDhcpv4Option<'_>) -> Result<&[u8], Malformed> {
     let mut rest = something(option)?;
     while let Some((&length, tail)) = rest.split_first() {
         if length > 32 {

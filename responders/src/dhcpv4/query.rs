@@ -1,8 +1,8 @@
 //! Checks a client's message (RFC 2131 §4.3).
 
-use super::codec::{BOOT_REQUEST, BROADCAST, Message, MessageType};
+use super::codec::{BOOT_REQUEST, BROADCAST, Dhcpv4Message, Dhcpv4MessageType};
 use super::joined::{Joined, JoinedOption};
-use super::option::{self, DhcpOption, Fqdn};
+use super::option::{self, DecodedDhcpv4Option, Dhcpv4Fqdn};
 use crate::answer::Malformed;
 use crate::frame::Refusal;
 use sextant_model::{ClientTrait, MacAddr};
@@ -17,11 +17,11 @@ const IPXE: &[u8] = b"iPXE";
 
 /// A client's message to answer. Every option in it is well formed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Query<'a> {
+pub(super) struct Dhcpv4Query<'a> {
     /// Its type, one that clients send.
-    pub(super) kind: MessageType,
+    pub(super) kind: Dhcpv4MessageType,
     /// The message's fields.
-    pub(super) message: Message<'a>,
+    pub(super) message: Dhcpv4Message<'a>,
     /// The client's Ethernet address.
     pub(super) mac: MacAddr,
     /// The address that the client asks for.
@@ -31,7 +31,7 @@ pub(super) struct Query<'a> {
     /// The client's identifier, to be echoed (RFC 6842).
     pub(super) client_id: Option<&'a [u8]>,
     /// The client's name.
-    pub(super) fqdn: Option<Fqdn<'a>>,
+    pub(super) fqdn: Option<Dhcpv4Fqdn<'a>>,
     /// Whether a Discover may be answered with an Ack.
     pub(super) rapid_commit: bool,
     /// Octets of the longest packet that the client takes.
@@ -69,12 +69,12 @@ impl Requested {
 
 /// The options that may occur once, as they are read.
 #[derive(Default)]
-struct Singles<'a> {
-    kind: Option<MessageType>,
+struct SingleDhcpv4Options<'a> {
+    kind: Option<Dhcpv4MessageType>,
     requested_address: Option<Ipv4Addr>,
     server_id: Option<Ipv4Addr>,
     client_id: Option<&'a [u8]>,
-    fqdn: Option<Fqdn<'a>>,
+    fqdn: Option<Dhcpv4Fqdn<'a>>,
     rapid_commit: Option<()>,
     max_size: Option<u16>,
     architectures: Option<&'a [[u8; 2]]>,
@@ -82,22 +82,25 @@ struct Singles<'a> {
     requested: Requested,
 }
 
-impl<'a> Query<'a> {
+impl<'a> Dhcpv4Query<'a> {
     /// The name of a message for metrics, even if the message is invalid.
-    pub(super) fn name(message: &Message<'_>) -> &'static str {
+    pub(super) fn name(message: &Dhcpv4Message<'_>) -> &'static str {
         message
             .options
             .flatten()
             .filter(|raw| raw.code == option::MESSAGE_TYPE)
-            .find_map(|raw| MessageType::from_u8(*raw.value.first()?))
-            .map_or("dhcpv4", MessageType::name)
+            .find_map(|raw| Dhcpv4MessageType::from_u8(*raw.value.first()?))
+            .map_or("dhcpv4", Dhcpv4MessageType::name)
     }
 
     /// Checks a message of an Ethernet client on this link, with its options `joined`.
     ///
     /// # Errors
     /// Ignored: it is no such message. Malformed: an option is.
-    pub(super) fn parse(message: Message<'a>, joined: &'a Joined<'a>) -> Result<Self, Refusal> {
+    pub(super) fn parse(
+        message: Dhcpv4Message<'a>,
+        joined: &'a Joined<'a>,
+    ) -> Result<Self, Refusal> {
         if message.op != BOOT_REQUEST {
             return Err(Refusal::Ignored("a message that servers send"));
         }
@@ -107,7 +110,7 @@ impl<'a> Query<'a> {
         if (message.hardware_type, message.hardware_len) != (ETHERNET, 6) {
             return Err(Refusal::Ignored("hardware address is not Ethernet"));
         }
-        let singles = Singles::collect(joined)?;
+        let singles = SingleDhcpv4Options::collect(joined)?;
         let kind = singles
             .kind
             .ok_or(Refusal::Ignored("BOOTP without a message type"))?;
@@ -148,7 +151,7 @@ impl<'a> Query<'a> {
     }
 }
 
-impl<'a> Singles<'a> {
+impl<'a> SingleDhcpv4Options<'a> {
     fn collect(joined: &'a Joined<'a>) -> Result<Self, Malformed> {
         let mut singles = Self::default();
         for option in joined.iter() {
@@ -160,33 +163,35 @@ impl<'a> Singles<'a> {
     }
 
     /// Notes an option. Options that servers do not read may have any form.
-    fn note(&mut self, option: DhcpOption<'a>) {
+    fn note(&mut self, option: DecodedDhcpv4Option<'a>) {
         match option {
-            DhcpOption::MessageType(kind) => self.kind = Some(kind),
-            DhcpOption::RequestedAddress(address) => self.requested_address = Some(address),
-            DhcpOption::ServerId(address) => self.server_id = Some(address),
-            DhcpOption::ClientId(id) => self.client_id = Some(id),
-            DhcpOption::ClientFqdn(fqdn) => self.fqdn = Some(fqdn),
-            DhcpOption::RapidCommit => self.rapid_commit = Some(()),
-            DhcpOption::MaxMessageSize(size) => self.max_size = Some(size),
-            DhcpOption::ClientArchitectures(kinds) => self.architectures = Some(kinds),
-            DhcpOption::UserClass(class) => self.user_class = Some(class),
-            DhcpOption::ParameterRequest(codes) => self.requested.add(codes),
-            DhcpOption::SubnetMask(_)
-            | DhcpOption::Routers(_)
-            | DhcpOption::DnsServers(_)
-            | DhcpOption::HostName(_)
-            | DhcpOption::DomainName(_)
-            | DhcpOption::Mtu(_)
-            | DhcpOption::BroadcastAddress(_)
-            | DhcpOption::LeaseTime(_)
-            | DhcpOption::Overload(_)
-            | DhcpOption::Message(_)
-            | DhcpOption::RenewalTime(_)
-            | DhcpOption::RebindingTime(_)
-            | DhcpOption::BootFile(_)
-            | DhcpOption::ClasslessRoutes(_)
-            | DhcpOption::Other { .. } => {}
+            DecodedDhcpv4Option::MessageType(kind) => self.kind = Some(kind),
+            DecodedDhcpv4Option::RequestedAddress(address) => {
+                self.requested_address = Some(address)
+            }
+            DecodedDhcpv4Option::ServerId(address) => self.server_id = Some(address),
+            DecodedDhcpv4Option::ClientId(id) => self.client_id = Some(id),
+            DecodedDhcpv4Option::ClientFqdn(fqdn) => self.fqdn = Some(fqdn),
+            DecodedDhcpv4Option::RapidCommit => self.rapid_commit = Some(()),
+            DecodedDhcpv4Option::MaxMessageSize(size) => self.max_size = Some(size),
+            DecodedDhcpv4Option::ClientArchitectures(kinds) => self.architectures = Some(kinds),
+            DecodedDhcpv4Option::UserClass(class) => self.user_class = Some(class),
+            DecodedDhcpv4Option::ParameterRequest(codes) => self.requested.add(codes),
+            DecodedDhcpv4Option::SubnetMask(_)
+            | DecodedDhcpv4Option::Routers(_)
+            | DecodedDhcpv4Option::DnsServers(_)
+            | DecodedDhcpv4Option::HostName(_)
+            | DecodedDhcpv4Option::DomainName(_)
+            | DecodedDhcpv4Option::Mtu(_)
+            | DecodedDhcpv4Option::BroadcastAddress(_)
+            | DecodedDhcpv4Option::LeaseTime(_)
+            | DecodedDhcpv4Option::Overload(_)
+            | DecodedDhcpv4Option::Message(_)
+            | DecodedDhcpv4Option::RenewalTime(_)
+            | DecodedDhcpv4Option::RebindingTime(_)
+            | DecodedDhcpv4Option::BootFile(_)
+            | DecodedDhcpv4Option::ClasslessRoutes(_)
+            | DecodedDhcpv4Option::Other { .. } => {}
         }
     }
 }
@@ -194,13 +199,13 @@ impl<'a> Singles<'a> {
 /// Decodes an option. `None` for options that servers do not read and that have several, different instances.
 ///
 /// One of a fixed length makes no sense joined: a client that says the same twice means it once.
-fn decode(option: JoinedOption<'_>) -> Result<Option<DhcpOption<'_>>, Malformed> {
-    let first = match (DhcpOption::decode(option.whole), option.first) {
+fn decode(option: JoinedOption<'_>) -> Result<Option<DecodedDhcpv4Option<'_>>, Malformed> {
+    let first = match (DecodedDhcpv4Option::decode(option.whole), option.first) {
         (Ok(decoded), _) => return Ok(Some(decoded)),
         (Err(malformed), None) => return Err(malformed),
         (Err(_), Some(first)) => first,
     };
-    let once = DhcpOption::decode(first)?;
+    let once = DecodedDhcpv4Option::decode(first)?;
     if option.alike {
         return Ok(Some(once));
     }

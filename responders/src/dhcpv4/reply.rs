@@ -1,9 +1,9 @@
 //! Writes an Offer, an Ack or a Nak directly into its frame (RFC 2131 §4.1, §4.3, table 3).
 
-use super::codec::{BOOT_REPLY, Message, MessageType};
-use super::configuration::{self, OptionWriter};
+use super::codec::{BOOT_REPLY, Dhcpv4Message, Dhcpv4MessageType};
+use super::configuration::{self, Dhcpv4OptionWriter};
 use super::option;
-use super::query::Query;
+use super::query::Dhcpv4Query;
 use super::{CLIENT_PORT, SERVER_PORT};
 use crate::frame::{ETHERNET_LEN, Ipv4Addresses, Ipv4FrameBuilder};
 use sextant_model::{Dhcpv4Lease, Dhcpv4Service, MacAddr};
@@ -18,19 +18,19 @@ const BROADCAST_MAC: MacAddr = MacAddr([0xff; 6]);
 const NOT_YOURS: &[u8] = b"not an address of this port";
 
 /// An answer under construction.
-pub(super) struct Reply {
-    kind: MessageType,
+pub(super) struct Dhcpv4Reply {
+    kind: Dhcpv4MessageType,
     frame: Ipv4FrameBuilder,
     /// Where the frame has to end.
     end: usize,
 }
 
-impl Reply {
+impl Dhcpv4Reply {
     /// An address for a client, with its configuration.
     pub(super) fn grant(
-        kind: MessageType,
+        kind: Dhcpv4MessageType,
         service: &Dhcpv4Service,
-        query: &Query<'_>,
+        query: &Dhcpv4Query<'_>,
         lease: &Dhcpv4Lease,
     ) -> Self {
         let address = lease.address.addr();
@@ -44,7 +44,10 @@ impl Reply {
         reply.fields(query, address, configuration::boot(service, query));
         let mut options = reply.options(kind, lease.server);
         options.client_id(query);
-        if kind == MessageType::Ack && query.rapid_commit && query.kind == MessageType::Discover {
+        if kind == Dhcpv4MessageType::Ack
+            && query.rapid_commit
+            && query.kind == Dhcpv4MessageType::Discover
+        {
             options.put(option::RAPID_COMMIT, &[]);
         }
         options.times(service.lifetime);
@@ -55,36 +58,36 @@ impl Reply {
     /// Configuration only, for the client with this address.
     pub(super) fn inform(
         service: &Dhcpv4Service,
-        query: &Query<'_>,
+        query: &Dhcpv4Query<'_>,
         lease: &Dhcpv4Lease,
         client: Ipv4Addr,
     ) -> Self {
         let to = (service.mac, client);
-        let mut reply = Self::new(MessageType::Ack, service, query, lease.server, to);
+        let mut reply = Self::new(Dhcpv4MessageType::Ack, service, query, lease.server, to);
         let nothing = Ipv4Addr::UNSPECIFIED;
         reply.fields(query, nothing, configuration::boot(service, query));
-        let mut options = reply.options(MessageType::Ack, lease.server);
+        let mut options = reply.options(Dhcpv4MessageType::Ack, lease.server);
         options.client_id(query);
         configuration::put(&mut options, service, query, lease);
         reply
     }
 
     /// A refusal. The client may have no valid address here, so the Nak is broadcast (§4.3.2).
-    pub(super) fn nak(service: &Dhcpv4Service, query: &Query<'_>, server: Ipv4Addr) -> Self {
+    pub(super) fn nak(service: &Dhcpv4Service, query: &Dhcpv4Query<'_>, server: Ipv4Addr) -> Self {
         let to = (BROADCAST_MAC, Ipv4Addr::BROADCAST);
-        let mut reply = Self::new(MessageType::Nak, service, query, server, to);
+        let mut reply = Self::new(Dhcpv4MessageType::Nak, service, query, server, to);
         let nothing = Ipv4Addr::UNSPECIFIED;
         reply.fields(query, nothing, configuration::Boot::default());
-        let mut options = reply.options(MessageType::Nak, server);
+        let mut options = reply.options(Dhcpv4MessageType::Nak, server);
         options.client_id(query);
         options.put(option::MESSAGE, NOT_YOURS);
         reply
     }
 
     fn new(
-        kind: MessageType,
+        kind: Dhcpv4MessageType,
         service: &Dhcpv4Service,
-        query: &Query<'_>,
+        query: &Dhcpv4Query<'_>,
         server: Ipv4Addr,
         (destination_mac, destination): (MacAddr, Ipv4Addr),
     ) -> Self {
@@ -103,8 +106,8 @@ impl Reply {
     }
 
     /// BOOTP's fields. Neither a Nak nor an Offer repeats the client's address (table 3).
-    fn fields(&mut self, query: &Query<'_>, yours: Ipv4Addr, boot: configuration::Boot<'_>) {
-        let client = if self.kind == MessageType::Ack {
+    fn fields(&mut self, query: &Dhcpv4Query<'_>, yours: Ipv4Addr, boot: configuration::Boot<'_>) {
+        let client = if self.kind == Dhcpv4MessageType::Ack {
             query.message.client
         } else {
             Ipv4Addr::UNSPECIFIED
@@ -114,7 +117,7 @@ impl Reply {
         if let Some(name) = boot.file.filter(|name| name.len() < boot_file.len()) {
             boot_file[..name.len()].copy_from_slice(name);
         }
-        let fields = Message {
+        let fields = Dhcpv4Message {
             op: BOOT_REPLY,
             hops: 0,
             seconds: 0,
@@ -128,15 +131,15 @@ impl Reply {
         fields.put_fields(self.frame.bytes());
     }
 
-    fn options(&mut self, kind: MessageType, server: Ipv4Addr) -> OptionWriter<'_> {
-        let mut options = OptionWriter::new(self.frame.bytes(), self.end);
+    fn options(&mut self, kind: Dhcpv4MessageType, server: Ipv4Addr) -> Dhcpv4OptionWriter<'_> {
+        let mut options = Dhcpv4OptionWriter::new(self.frame.bytes(), self.end);
         options.put(option::MESSAGE_TYPE, &[kind as u8]);
         options.put(option::SERVER_ID, &server.octets());
         options
     }
 
     /// The type of the message.
-    pub(super) fn kind(&self) -> MessageType {
+    pub(super) fn kind(&self) -> Dhcpv4MessageType {
         self.kind
     }
 
@@ -152,7 +155,7 @@ impl Reply {
 
 /// Where a client receives (§4.1). First its own address, then broadcast if the client asks for it, else the address
 /// that it is given.
-fn recipient(query: &Query<'_>, yours: Ipv4Addr) -> (MacAddr, Ipv4Addr) {
+fn recipient(query: &Dhcpv4Query<'_>, yours: Ipv4Addr) -> (MacAddr, Ipv4Addr) {
     let client = query.message.client;
     if !client.is_unspecified() {
         (query.mac, client)

@@ -3,47 +3,51 @@
 //! A client has one address at a time: the port's address that it names, else the first. The server sets the lifetimes
 //! and ignores the client's wishes.
 
-use super::codec::MessageType;
-use super::query::Query;
-use super::reply::Reply;
+use super::codec::Dhcpv4MessageType;
+use super::query::Dhcpv4Query;
+use super::reply::Dhcpv4Reply;
 use crate::answer::{Answer, Learned, Outcome, Verdict};
 use crate::frame::Ipv4Packet;
 use sextant_model::{Dhcpv4Lease, Dhcpv4Service};
 use std::net::Ipv4Addr;
 
 /// The answer to a message.
-pub(super) fn serve(service: &Dhcpv4Service, packet: &Ipv4Packet<'_>, query: &Query<'_>) -> Answer {
+pub(super) fn serve(
+    service: &Dhcpv4Service,
+    packet: &Ipv4Packet<'_>,
+    query: &Dhcpv4Query<'_>,
+) -> Answer {
     let Some(first) = service.leases.first() else {
         return Answer::ignored(query.kind.name(), "no address for this port");
     };
-    let exchange = Exchange {
+    let exchange = Dhcpv4Exchange {
         service,
         packet,
         query,
         first,
     };
     match query.kind {
-        MessageType::Discover => exchange.discover(),
-        MessageType::Request => exchange.request(),
-        MessageType::Decline => exchange.decline(),
-        MessageType::Release => exchange.release(),
-        MessageType::Inform => exchange.inform(),
-        MessageType::Offer | MessageType::Ack | MessageType::Nak => {
+        Dhcpv4MessageType::Discover => exchange.discover(),
+        Dhcpv4MessageType::Request => exchange.request(),
+        Dhcpv4MessageType::Decline => exchange.decline(),
+        Dhcpv4MessageType::Release => exchange.release(),
+        Dhcpv4MessageType::Inform => exchange.inform(),
+        Dhcpv4MessageType::Offer | Dhcpv4MessageType::Ack | Dhcpv4MessageType::Nak => {
             exchange.ignore("a message that servers send")
         }
     }
 }
 
 /// A message and the service that answers it.
-struct Exchange<'a> {
+struct Dhcpv4Exchange<'a> {
     service: &'a Dhcpv4Service,
     packet: &'a Ipv4Packet<'a>,
-    query: &'a Query<'a>,
+    query: &'a Dhcpv4Query<'a>,
     /// The lease of a client that names no address.
     first: &'a Dhcpv4Lease,
 }
 
-impl Exchange<'_> {
+impl Dhcpv4Exchange<'_> {
     /// §4.3.1; RFC 4039 §3.1.
     fn discover(&self) -> Answer {
         let asked = self.query.requested_address;
@@ -51,8 +55,8 @@ impl Exchange<'_> {
             .and_then(|address| self.lease(address))
             .unwrap_or(self.first);
         let kind = match self.query.rapid_commit {
-            true => MessageType::Ack,
-            false => MessageType::Offer,
+            true => Dhcpv4MessageType::Ack,
+            false => Dhcpv4MessageType::Offer,
         };
         self.grant(kind, lease)
     }
@@ -70,8 +74,12 @@ impl Exchange<'_> {
             (_, None) => self.query.message.client,
         };
         match self.lease(address) {
-            Some(lease) => self.grant(MessageType::Ack, lease),
-            None => self.answered(Reply::nak(self.service, self.query, self.first.server)),
+            Some(lease) => self.grant(Dhcpv4MessageType::Ack, lease),
+            None => self.answered(Dhcpv4Reply::nak(
+                self.service,
+                self.query,
+                self.first.server,
+            )),
         }
     }
 
@@ -126,14 +134,14 @@ impl Exchange<'_> {
         };
         let near = |lease: &&Dhcpv4Lease| lease.address.contains(&client);
         let lease = self.service.leases.iter().find(near).unwrap_or(self.first);
-        self.answered(Reply::inform(self.service, self.query, lease, client))
+        self.answered(Dhcpv4Reply::inform(self.service, self.query, lease, client))
     }
 
-    fn grant(&self, kind: MessageType, lease: &Dhcpv4Lease) -> Answer {
-        self.answered(Reply::grant(kind, self.service, self.query, lease))
+    fn grant(&self, kind: Dhcpv4MessageType, lease: &Dhcpv4Lease) -> Answer {
+        self.answered(Dhcpv4Reply::grant(kind, self.service, self.query, lease))
     }
 
-    fn answered(&self, reply: Reply) -> Answer {
+    fn answered(&self, reply: Dhcpv4Reply) -> Answer {
         let verdict = Verdict::Answered(reply.kind().name());
         Answer {
             frames: vec![reply.finish()],

@@ -15,7 +15,7 @@ use crate::frame::Refusal;
 /// The type of a message (RFC 9915 §7.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum MessageType {
+pub enum Dhcpv6MessageType {
     /// A client looks for servers.
     Solicit = 1,
     /// A server offers.
@@ -43,7 +43,7 @@ pub enum MessageType {
 pub(super) const RELAY_FORWARD: u8 = 12;
 pub(super) const RELAY_REPLY: u8 = 13;
 
-impl MessageType {
+impl Dhcpv6MessageType {
     const ALL: [Self; 11] = [
         Self::Solicit,
         Self::Advertise,
@@ -85,16 +85,16 @@ impl MessageType {
 
 /// A client/server message, its options still unread.
 #[derive(Clone, Copy, Debug)]
-pub struct Message<'a> {
+pub struct Dhcpv6Message<'a> {
     /// Its type.
-    pub kind: MessageType,
+    pub kind: Dhcpv6MessageType,
     /// Chosen by the client, repeated in the answer.
     pub transaction: [u8; 3],
     /// Its options.
-    pub options: Options<'a>,
+    pub options: RawDhcpv6Options<'a>,
 }
 
-impl<'a> Message<'a> {
+impl<'a> Dhcpv6Message<'a> {
     /// Opens the message in `bytes`, which begin `offset` octets into what offsets are counted from.
     ///
     /// # Errors
@@ -105,11 +105,11 @@ impl<'a> Message<'a> {
             let reason = "DHCPv6 message shorter than its header";
             return Err(("dhcpv6", Malformed { offset, reason }.into()));
         };
-        let kind = MessageType::from_u8(*kind).ok_or_else(|| foreign(*kind))?;
+        let kind = Dhcpv6MessageType::from_u8(*kind).ok_or_else(|| foreign(*kind))?;
         Ok(Self {
             kind,
             transaction: *transaction,
-            options: Options::new(options, offset + 4),
+            options: RawDhcpv6Options::new(options, offset + 4),
         })
     }
 }
@@ -125,7 +125,7 @@ fn foreign(kind: u8) -> (&'static str, Refusal) {
 
 /// One option, its value still unread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RawOption<'a> {
+pub struct RawDhcpv6Option<'a> {
     /// Its code.
     pub code: u16,
     /// Its value.
@@ -136,12 +136,12 @@ pub struct RawOption<'a> {
 
 /// An options area.
 #[derive(Clone, Copy, Debug)]
-pub struct Options<'a> {
+pub struct RawDhcpv6Options<'a> {
     bytes: &'a [u8],
     offset: usize,
 }
 
-impl<'a> Options<'a> {
+impl<'a> RawDhcpv6Options<'a> {
     /// The options in `bytes`, which begin `offset` octets into what offsets are counted from.
     #[must_use]
     pub fn new(bytes: &'a [u8], offset: usize) -> Self {
@@ -155,8 +155,8 @@ impl<'a> Options<'a> {
     }
 }
 
-impl<'a> Iterator for Options<'a> {
-    type Item = Result<RawOption<'a>, Malformed>;
+impl<'a> Iterator for RawDhcpv6Options<'a> {
+    type Item = Result<RawDhcpv6Option<'a>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.bytes.is_empty() {
@@ -173,13 +173,13 @@ impl<'a> Iterator for Options<'a> {
     }
 }
 
-fn split(bytes: &[u8], offset: usize) -> Result<(RawOption<'_>, &[u8]), &'static str> {
+fn split(bytes: &[u8], offset: usize) -> Result<(RawDhcpv6Option<'_>, &[u8]), &'static str> {
     let (&[code, code_low, length, length_low], rest) =
         bytes.split_first_chunk().ok_or("option header cut short")?;
     let (value, rest) = rest
         .split_at_checked(usize::from(u16::from_be_bytes([length, length_low])))
         .ok_or("option past the end of what contains it")?;
-    let option = RawOption {
+    let option = RawDhcpv6Option {
         code: u16::from_be_bytes([code, code_low]),
         value,
         offset: offset + 4,

@@ -3,10 +3,10 @@
 //! A client gets only what its Option Request names (RFC 9915 §18.3, §21.7), and its name if it sends one. An option
 //! given to the port overrides the service's. An option for clients like this one overrides one for all clients.
 
-use super::codec::{MessageType, put_option};
+use super::codec::{Dhcpv6MessageType, put_option};
 use super::domain;
-use super::option::{self, Fqdn};
-use super::query::Query;
+use super::option::{self, Dhcpv6Fqdn};
+use super::query::Dhcpv6Query;
 use sextant_model::{Dhcpv6Option, Dhcpv6Service, Dhcpv6Value, DomainName, TimeServer};
 use std::net::Ipv6Addr;
 
@@ -16,7 +16,7 @@ const NTP_MULTICAST: u16 = 2;
 const NTP_NAME: u16 = 3;
 
 /// Appends the options.
-pub(super) fn put(out: &mut Vec<u8>, service: &Dhcpv6Service, query: &Query<'_>) {
+pub(super) fn put(out: &mut Vec<u8>, service: &Dhcpv6Service, query: &Dhcpv6Query<'_>) {
     let extra = &service.options.extra;
     if is_wanted(extra, query, option::DNS_SERVERS) && !service.dns_servers.is_empty() {
         put_option(out, option::DNS_SERVERS, |out| {
@@ -45,12 +45,16 @@ pub(super) fn put(out: &mut Vec<u8>, service: &Dhcpv6Service, query: &Query<'_>)
 }
 
 /// Whether the client gets the service's value of this option.
-fn is_wanted(extra: &[Dhcpv6Option], query: &Query<'_>, code: u16) -> bool {
+fn is_wanted(extra: &[Dhcpv6Option], query: &Dhcpv6Query<'_>, code: u16) -> bool {
     query.requested.contains(code) && given(extra, query, code).is_none()
 }
 
 /// The port's option of a code. Of those for this client, the one with the most tags wins, then the first.
-fn given<'a>(extra: &'a [Dhcpv6Option], query: &Query<'_>, code: u16) -> Option<&'a Dhcpv6Option> {
+fn given<'a>(
+    extra: &'a [Dhcpv6Option],
+    query: &Dhcpv6Query<'_>,
+    code: u16,
+) -> Option<&'a Dhcpv6Option> {
     let of_code = extra.iter().filter(|option| option.code == code);
     let candidates = of_code.filter(|option| {
         let mut tags = option.tags.iter();
@@ -60,8 +64,8 @@ fn given<'a>(extra: &'a [Dhcpv6Option], query: &Query<'_>, code: u16) -> Option<
 }
 
 /// Information Refresh Time is for clients without leases only (RFC 9915 §21.23).
-fn may_carry(kind: MessageType, code: u16) -> bool {
-    code != option::INFORMATION_REFRESH_TIME || kind == MessageType::InformationRequest
+fn may_carry(kind: Dhcpv6MessageType, code: u16) -> bool {
+    code != option::INFORMATION_REFRESH_TIME || kind == Dhcpv6MessageType::InformationRequest
 }
 
 /// Names without a wire format are left out. The API does not accept such names.
@@ -73,9 +77,14 @@ fn put_domains(out: &mut Vec<u8>, domains: &[String]) {
 
 /// The guest's name as the server knows it. The server updates no DNS for its clients, and says so. If the client asked
 /// for an update, the answer has the override flag (RFC 4704 §6).
-fn put_fqdn(out: &mut Vec<u8>, name: &DomainName, asked: Option<Fqdn<'_>>) {
-    let overridden = asked.is_some_and(|asked| asked.flags & Fqdn::SERVER_UPDATES != 0);
-    let flags = Fqdn::NO_UPDATES | if overridden { Fqdn::OVERRIDDEN } else { 0 };
+fn put_fqdn(out: &mut Vec<u8>, name: &DomainName, asked: Option<Dhcpv6Fqdn<'_>>) {
+    let overridden = asked.is_some_and(|asked| asked.flags & Dhcpv6Fqdn::SERVER_UPDATES != 0);
+    let flags = Dhcpv6Fqdn::NO_UPDATES
+        | if overridden {
+            Dhcpv6Fqdn::OVERRIDDEN
+        } else {
+            0
+        };
     put_option(out, option::CLIENT_FQDN, |out| {
         out.push(flags);
         domain::put(out, name);

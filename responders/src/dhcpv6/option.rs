@@ -1,7 +1,7 @@
 //! The options (RFC 9915 §21 and the RFCs named): their codes, and their values as types that cannot be invalid.
 //!
-//! [`DhcpOption::decode`] borrows from the message. Lists stay octets: their length is checked once, and they are read
-//! while iterating. Unknown options survive as [`DhcpOption::Other`].
+//! [`DecodedDhcpv6Option::decode`] borrows from the message. Lists stay octets: their length is checked once, and they are read
+//! while iterating. Unknown options survive as [`DecodedDhcpv6Option::Other`].
 
 mod code;
 mod ia;
@@ -11,16 +11,16 @@ mod value;
 pub use code::*;
 pub use ia::{Ia, IaAddress, IaKind, IaPrefix};
 pub use status::Status;
-pub use value::{Addresses, Codes, Fqdn};
+pub use value::{Codes, Dhcpv6Fqdn, Ipv6List};
 
-use super::codec::{Options, RawOption, put_option};
+use super::codec::{RawDhcpv6Option, RawDhcpv6Options, put_option};
 use super::domain;
 use crate::answer::Malformed;
 use value::{fixed, list, whole, within, wrong};
 
 /// An option.
 #[derive(Clone, Copy, Debug)]
-pub enum DhcpOption<'a> {
+pub enum DecodedDhcpv6Option<'a> {
     /// The client's DUID: 3 to 130 octets (RFC 9915 §11.1).
     ClientId(&'a [u8]),
     /// The server's DUID: 3 to 130 octets.
@@ -53,17 +53,17 @@ pub enum DhcpOption<'a> {
     /// Where a relay agent heard the client.
     InterfaceId(&'a [u8]),
     /// DNS servers.
-    DnsServers(Addresses<'a>),
+    DnsServers(Ipv6List<'a>),
     /// The domain search list; well-formed names in wire format.
     DomainList(&'a [u8]),
     /// SNTP servers.
-    SntpServers(Addresses<'a>),
+    SntpServers(Ipv6List<'a>),
     /// When to ask again, in seconds.
     InformationRefreshTime(u32),
     /// The client's name.
-    ClientFqdn(Fqdn<'a>),
+    ClientFqdn(Dhcpv6Fqdn<'a>),
     /// NTP servers, as sub-options.
-    NtpServer(Options<'a>),
+    NtpServer(RawDhcpv6Options<'a>),
     /// What to boot.
     BootFileUrl(&'a [u8]),
     /// Its parameters, each after its length.
@@ -83,13 +83,13 @@ pub enum DhcpOption<'a> {
     },
 }
 
-impl<'a> DhcpOption<'a> {
+impl<'a> DecodedDhcpv6Option<'a> {
     /// The option's value as a type.
     ///
     /// # Errors
     /// Where and why the value is not what the option's definition says, options inside of it included.
-    pub fn decode(option: RawOption<'a>) -> Result<Self, Malformed> {
-        let RawOption { code, value, .. } = option;
+    pub fn decode(option: RawDhcpv6Option<'a>) -> Result<Self, Malformed> {
+        let RawDhcpv6Option { code, value, .. } = option;
         Ok(match code {
             CLIENT_ID => Self::ClientId(duid(option)?),
             SERVER_ID => Self::ServerId(duid(option)?),
@@ -106,11 +106,11 @@ impl<'a> DhcpOption<'a> {
             RAPID_COMMIT => rapid_commit(option)?,
             USER_CLASS => Self::UserClass(value),
             INTERFACE_ID => Self::InterfaceId(value),
-            DNS_SERVERS => Self::DnsServers(Addresses(list(option)?)),
+            DNS_SERVERS => Self::DnsServers(Ipv6List(list(option)?)),
             DOMAIN_LIST => Self::DomainList(names(option)?),
-            SNTP_SERVERS => Self::SntpServers(Addresses(list(option)?)),
+            SNTP_SERVERS => Self::SntpServers(Ipv6List(list(option)?)),
             INFORMATION_REFRESH_TIME => Self::InformationRefreshTime(seconds(option)?),
-            CLIENT_FQDN => Self::ClientFqdn(Fqdn::decode(option)?),
+            CLIENT_FQDN => Self::ClientFqdn(Dhcpv6Fqdn::decode(option)?),
             NTP_SERVER => Self::NtpServer(sub_options(option)?),
             BOOT_FILE_URL => Self::BootFileUrl(value),
             BOOT_FILE_PARAMETERS => Self::BootFileParameters(texts(option)?),
@@ -202,50 +202,50 @@ fn put_ia_prefix(out: &mut Vec<u8>, ia: &IaPrefix<'_>) {
     );
 }
 
-fn ia_address(option: RawOption<'_>) -> Result<IaAddress<'_>, Malformed> {
+fn ia_address(option: RawDhcpv6Option<'_>) -> Result<IaAddress<'_>, Malformed> {
     let address = IaAddress::decode(option)?;
     whole(address.options)?;
     Ok(address)
 }
 
-fn ia_prefix(option: RawOption<'_>) -> Result<IaPrefix<'_>, Malformed> {
+fn ia_prefix(option: RawDhcpv6Option<'_>) -> Result<IaPrefix<'_>, Malformed> {
     let prefix = IaPrefix::decode(option)?;
     whole(prefix.options)?;
     Ok(prefix)
 }
 
-fn duid(option: RawOption<'_>) -> Result<&[u8], Malformed> {
+fn duid(option: RawDhcpv6Option<'_>) -> Result<&[u8], Malformed> {
     match option.value.len() {
         3..=130 => Ok(option.value),
         _ => Err(wrong(option, "DUID not of 3 to 130 octets")),
     }
 }
 
-fn status_code(option: RawOption<'_>) -> Result<DhcpOption<'_>, Malformed> {
+fn status_code(option: RawDhcpv6Option<'_>) -> Result<DecodedDhcpv6Option<'_>, Malformed> {
     let (code, message) = option
         .value
         .split_first_chunk()
         .ok_or_else(|| wrong(option, "status code shorter than 2 octets"))?;
     let code = u16::from_be_bytes(*code);
-    Ok(DhcpOption::StatusCode { code, message })
+    Ok(DecodedDhcpv6Option::StatusCode { code, message })
 }
 
-fn rapid_commit(option: RawOption<'_>) -> Result<DhcpOption<'_>, Malformed> {
+fn rapid_commit(option: RawDhcpv6Option<'_>) -> Result<DecodedDhcpv6Option<'_>, Malformed> {
     let [] = fixed(option)?;
-    Ok(DhcpOption::RapidCommit)
+    Ok(DecodedDhcpv6Option::RapidCommit)
 }
 
-fn seconds(option: RawOption<'_>) -> Result<u32, Malformed> {
+fn seconds(option: RawDhcpv6Option<'_>) -> Result<u32, Malformed> {
     fixed(option).map(u32::from_be_bytes)
 }
 
-fn sub_options(option: RawOption<'_>) -> Result<Options<'_>, Malformed> {
+fn sub_options(option: RawDhcpv6Option<'_>) -> Result<RawDhcpv6Options<'_>, Malformed> {
     let options = within(option, option.value);
     whole(options)?;
     Ok(options)
 }
 
-fn names(option: RawOption<'_>) -> Result<&[u8], Malformed> {
+fn names(option: RawDhcpv6Option<'_>) -> Result<&[u8], Malformed> {
     let mut rest = option.value;
     while !rest.is_empty() {
         let (_name, tail) = domain::take(rest).map_err(|reason| wrong(option, reason))?;
@@ -254,7 +254,7 @@ fn names(option: RawOption<'_>) -> Result<&[u8], Malformed> {
     Ok(option.value)
 }
 
-fn texts(option: RawOption<'_>) -> Result<&[u8], Malformed> {
+fn texts(option: RawDhcpv6Option<'_>) -> Result<&[u8], Malformed> {
     let mut rest = option.value;
     while !rest.is_empty() {
         rest = rest

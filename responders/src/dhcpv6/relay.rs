@@ -7,7 +7,7 @@
 //! A guest is no relay agent, so the server of a port refuses them. The codec is for servers and relay agents that are
 //! reached over a network.
 
-use super::codec::{Options, RELAY_FORWARD, RELAY_REPLY, put_option};
+use super::codec::{RELAY_FORWARD, RELAY_REPLY, RawDhcpv6Options, put_option};
 use super::option::RELAY_MESSAGE;
 use crate::answer::Malformed;
 use std::net::Ipv6Addr;
@@ -38,7 +38,7 @@ pub struct RelayMessage<'a> {
     /// The sender of the relayed message: the client, or another relay agent.
     pub peer_address: Ipv6Addr,
     /// Its options, the relayed message among them.
-    pub options: Options<'a>,
+    pub options: RawDhcpv6Options<'a>,
 }
 
 impl<'a> RelayMessage<'a> {
@@ -64,7 +64,7 @@ impl<'a> RelayMessage<'a> {
             hop_count,
             link_address: (*link_address).into(),
             peer_address: (*peer_address).into(),
-            options: Options::new(options, offset + HEADER_LEN),
+            options: RawDhcpv6Options::new(options, offset + HEADER_LEN),
         })
     }
 

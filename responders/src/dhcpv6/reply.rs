@@ -1,10 +1,10 @@
 //! Writes an Advertise or a Reply directly into its frame.
 
-use super::codec::{MessageType, put_option};
+use super::codec::{Dhcpv6MessageType, put_option};
 use super::option::{self, IaKind, Status};
-use super::query::Query;
+use super::query::Dhcpv6Query;
 use super::{CLIENT_PORT, SERVER_PORT, configuration};
-use crate::frame::{Addresses, ETHERNET_LEN, FrameBuilder, IPV6_LEN, Ipv6Packet, fragments};
+use crate::frame::{ETHERNET_LEN, FrameBuilder, IPV6_LEN, Ipv6Addresses, Ipv6Packet, fragments};
 use sextant_model::{Dhcpv6Service, LeasedAddress};
 use std::net::Ipv6Addr;
 
@@ -15,23 +15,23 @@ const USUAL_LEN: usize = 320;
 const MAX_FRAME: usize = ETHERNET_LEN + IPV6_LEN + u16::MAX as usize;
 
 /// An answer under construction.
-pub(super) struct Reply {
-    kind: MessageType,
+pub(super) struct Dhcpv6Reply {
+    kind: Dhcpv6MessageType,
     /// T1 and T2, the same in every IA of an answer (RFC 9915 §18.3.2).
     renewal: (u32, u32),
     transaction: [u8; 3],
     frame: FrameBuilder,
 }
 
-impl Reply {
+impl Dhcpv6Reply {
     /// A message to the sender of `packet`, with its header and both identifiers (RFC 9915 §18.3).
     pub(super) fn new(
-        kind: MessageType,
+        kind: Dhcpv6MessageType,
         service: &Dhcpv6Service,
         packet: &Ipv6Packet<'_>,
-        query: &Query<'_>,
+        query: &Dhcpv6Query<'_>,
     ) -> Self {
-        let addresses = Addresses {
+        let addresses = Ipv6Addresses {
             source_mac: service.server_mac,
             destination_mac: packet.source_mac,
             source: service.server_address,
@@ -54,7 +54,7 @@ impl Reply {
     }
 
     /// The type of the message.
-    pub(super) fn kind(&self) -> MessageType {
+    pub(super) fn kind(&self) -> Dhcpv6MessageType {
         self.kind
     }
 
@@ -124,7 +124,7 @@ impl Reply {
     }
 
     /// The configuration that the client asked for (RFC 9915 §18.3).
-    pub(super) fn configuration(&mut self, service: &Dhcpv6Service, query: &Query<'_>) {
+    pub(super) fn configuration(&mut self, service: &Dhcpv6Service, query: &Dhcpv6Query<'_>) {
         configuration::put(self.frame.bytes(), service, query);
     }
 }

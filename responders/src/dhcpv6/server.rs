@@ -3,10 +3,10 @@
 //! One of the IA_NAs in a message gets the port's addresses: the first that names one of them, else the first. The
 //! others get none. The server sets the lifetimes and ignores the client's wishes.
 
-use super::codec::MessageType;
+use super::codec::Dhcpv6MessageType;
 use super::option::{Ia, IaKind, Status};
-use super::query::Query;
-use super::reply::Reply;
+use super::query::Dhcpv6Query;
+use super::reply::Dhcpv6Reply;
 use crate::answer::Learned;
 use crate::frame::Ipv6Packet;
 use sextant_model::{Dhcpv6Service, LeasedAddress, PortId};
@@ -22,50 +22,50 @@ type Lesson = fn(PortId, IpAddr) -> Learned;
 pub(super) fn serve(
     service: &Dhcpv6Service,
     packet: &Ipv6Packet<'_>,
-    query: &Query<'_>,
-) -> Result<(Reply, Vec<Learned>), &'static str> {
-    let exchange = Exchange {
+    query: &Dhcpv6Query<'_>,
+) -> Result<(Dhcpv6Reply, Vec<Learned>), &'static str> {
+    let exchange = Dhcpv6Exchange {
         service,
         packet,
         query,
     };
     let nothing = |reply| (reply, Vec::new());
     match query.kind {
-        MessageType::Solicit => Ok(nothing(exchange.solicit())),
-        MessageType::Request => Ok(nothing(exchange.request())),
-        MessageType::Confirm => exchange.confirm().map(nothing),
-        MessageType::Renew => Ok(nothing(exchange.renew())),
-        MessageType::Rebind => exchange.rebind().map(nothing),
-        MessageType::Release => {
+        Dhcpv6MessageType::Solicit => Ok(nothing(exchange.solicit())),
+        Dhcpv6MessageType::Request => Ok(nothing(exchange.request())),
+        Dhcpv6MessageType::Confirm => exchange.confirm().map(nothing),
+        Dhcpv6MessageType::Renew => Ok(nothing(exchange.renew())),
+        Dhcpv6MessageType::Rebind => exchange.rebind().map(nothing),
+        Dhcpv6MessageType::Release => {
             Ok(exchange.give_up(|port, address| Learned::Released { port, address }))
         }
-        MessageType::Decline => {
+        Dhcpv6MessageType::Decline => {
             Ok(exchange.give_up(|port, address| Learned::Declined { port, address }))
         }
-        MessageType::InformationRequest => Ok(nothing(exchange.information_request())),
-        MessageType::Advertise | MessageType::Reply | MessageType::Reconfigure => {
-            Err("a message that servers send")
-        }
+        Dhcpv6MessageType::InformationRequest => Ok(nothing(exchange.information_request())),
+        Dhcpv6MessageType::Advertise
+        | Dhcpv6MessageType::Reply
+        | Dhcpv6MessageType::Reconfigure => Err("a message that servers send"),
     }
 }
 
 /// A message and the service that answers it.
-struct Exchange<'a> {
+struct Dhcpv6Exchange<'a> {
     service: &'a Dhcpv6Service,
     packet: &'a Ipv6Packet<'a>,
-    query: &'a Query<'a>,
+    query: &'a Dhcpv6Query<'a>,
 }
 
-impl Exchange<'_> {
+impl Dhcpv6Exchange<'_> {
     /// §18.3.1, §18.3.9. Without a lease to commit, a Solicit with Rapid Commit is answered like any other.
-    fn solicit(&self) -> Reply {
+    fn solicit(&self) -> Dhcpv6Reply {
         let commit = self.query.rapid_commit && self.holder().is_some();
         let mut reply = if commit {
             let mut reply = self.reply();
             reply.rapid_commit();
             reply
         } else {
-            let mut advertise = self.start(MessageType::Advertise);
+            let mut advertise = self.start(Dhcpv6MessageType::Advertise);
             advertise.preference(self.service.options.preference);
             advertise
         };
@@ -75,7 +75,7 @@ impl Exchange<'_> {
     }
 
     /// §18.3.2.
-    fn request(&self) -> Reply {
+    fn request(&self) -> Dhcpv6Reply {
         let mut reply = self.reply();
         self.assign(&mut reply);
         reply.configuration(self.service, self.query);
@@ -83,7 +83,7 @@ impl Exchange<'_> {
     }
 
     /// §18.3.3.
-    fn confirm(&self) -> Result<Reply, &'static str> {
+    fn confirm(&self) -> Result<Dhcpv6Reply, &'static str> {
         if self.addresses().next().is_none() {
             return Err("no address to confirm");
         }
@@ -101,7 +101,7 @@ impl Exchange<'_> {
     }
 
     /// §18.3.4. The client's leases are this server's, so those that the port does not have end.
-    fn renew(&self) -> Reply {
+    fn renew(&self) -> Dhcpv6Reply {
         let mut reply = self.reply();
         let holder = self.holder();
         for (index, ia) in self.query.ias().enumerate() {
@@ -122,7 +122,7 @@ impl Exchange<'_> {
     }
 
     /// §18.3.5. The leases may be another server's: only those that are wrong on this link end.
-    fn rebind(&self) -> Result<Reply, &'static str> {
+    fn rebind(&self) -> Result<Dhcpv6Reply, &'static str> {
         let mut reply = self.reply();
         let holder = self.holder();
         let mut known = false;
@@ -150,14 +150,14 @@ impl Exchange<'_> {
     }
 
     /// §18.3.6.
-    fn information_request(&self) -> Reply {
+    fn information_request(&self) -> Dhcpv6Reply {
         let mut reply = self.reply();
         reply.configuration(self.service, self.query);
         reply
     }
 
     /// §18.3.7 and §18.3.8: Release and Decline get the same answer, but are different facts.
-    fn give_up(&self, lesson: Lesson) -> (Reply, Vec<Learned>) {
+    fn give_up(&self, lesson: Lesson) -> (Dhcpv6Reply, Vec<Learned>) {
         let mut reply = self.reply();
         let mut learned = Vec::new();
         reply.status(Status::Success);
@@ -180,9 +180,9 @@ impl Exchange<'_> {
     }
 
     /// Answers every identity association of a client that asks for new leases.
-    fn assign(&self, reply: &mut Reply) {
+    fn assign(&self, reply: &mut Dhcpv6Reply) {
         let holder = self.holder();
-        let is_request = self.query.kind == MessageType::Request;
+        let is_request = self.query.kind == Dhcpv6MessageType::Request;
         for (index, ia) in self.query.ias().enumerate() {
             let has_moved = is_request && ia.addresses().any(|ia| self.is_astray(ia.address));
             if ia.kind == IaKind::NonTemporary && has_moved {
@@ -195,12 +195,12 @@ impl Exchange<'_> {
         }
     }
 
-    fn reply(&self) -> Reply {
-        self.start(MessageType::Reply)
+    fn reply(&self) -> Dhcpv6Reply {
+        self.start(Dhcpv6MessageType::Reply)
     }
 
-    fn start(&self, kind: MessageType) -> Reply {
-        Reply::new(kind, self.service, self.packet, self.query)
+    fn start(&self, kind: Dhcpv6MessageType) -> Dhcpv6Reply {
+        Dhcpv6Reply::new(kind, self.service, self.packet, self.query)
     }
 
     /// The identity association that gets the port's addresses. `None` without addresses, or without an IA_NA.

@@ -9,7 +9,7 @@ const START: usize = ETHERNET_LEN + IPV6_LEN;
 
 /// Sender and receiver of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Addresses {
+pub struct Ipv6Addresses {
     /// Ethernet source.
     pub source_mac: MacAddr,
     /// Ethernet destination.
@@ -24,7 +24,7 @@ pub struct Addresses {
 /// of its message.
 #[derive(Clone, Debug)]
 pub struct FrameBuilder {
-    addresses: Addresses,
+    addresses: Ipv6Addresses,
     bytes: Vec<u8>,
 }
 
@@ -32,7 +32,7 @@ impl FrameBuilder {
     /// An ICMPv6 message of this type and code 0, with room for `body` octets after the checksum. Its hop limit is 255,
     /// as Neighbor Discovery needs.
     #[must_use]
-    pub fn icmpv6(addresses: Addresses, kind: u8, body: usize) -> Self {
+    pub fn icmpv6(addresses: Ipv6Addresses, kind: u8, body: usize) -> Self {
         let mut builder = Self::new(addresses, ICMPV6, 255, 4 + body);
         builder.bytes.extend([kind, 0, 0, 0]);
         builder
@@ -41,7 +41,7 @@ impl FrameBuilder {
     /// An ICMPv6 message of this type and code that may pass routers, with room for `body` octets after the checksum. Hop
     /// limit 64.
     #[must_use]
-    pub fn icmpv6_error(addresses: Addresses, kind: u8, code: u8, body: usize) -> Self {
+    pub fn icmpv6_error(addresses: Ipv6Addresses, kind: u8, code: u8, body: usize) -> Self {
         let mut builder = Self::new(addresses, ICMPV6, 64, 4 + body);
         builder.bytes.extend([kind, code, 0, 0]);
         builder
@@ -49,7 +49,12 @@ impl FrameBuilder {
 
     /// A UDP datagram with room for `body` octets of payload. Hop limit 64.
     #[must_use]
-    pub fn udp(addresses: Addresses, source_port: u16, destination_port: u16, body: usize) -> Self {
+    pub fn udp(
+        addresses: Ipv6Addresses,
+        source_port: u16,
+        destination_port: u16,
+        body: usize,
+    ) -> Self {
         let mut builder = Self::new(addresses, UDP, 64, 8 + body);
         builder.bytes.extend(source_port.to_be_bytes());
         builder.bytes.extend(destination_port.to_be_bytes());
@@ -57,7 +62,7 @@ impl FrameBuilder {
         builder
     }
 
-    fn new(addresses: Addresses, next_header: u8, hop_limit: u8, payload: usize) -> Self {
+    fn new(addresses: Ipv6Addresses, next_header: u8, hop_limit: u8, payload: usize) -> Self {
         let mut bytes = Vec::with_capacity(START + payload);
         bytes.extend(addresses.destination_mac.0);
         bytes.extend(addresses.source_mac.0);
@@ -83,7 +88,7 @@ impl FrameBuilder {
         if next_header == UDP {
             self.put(START + 4, length);
         }
-        let Addresses {
+        let Ipv6Addresses {
             source,
             destination,
             ..

@@ -7,7 +7,9 @@
 use super::{HostEvent, OutgoingFrame, Time, Way};
 use crate::Learned;
 use crate::host::FrameKind;
-use crate::prefix_client::{Client, Effect, Heard, Lease, Sender, State, duid, sent};
+use crate::prefix_client::{
+    Client, Effect, HeardServer, Lease, PrefixClientState, Sender, duid, sent,
+};
 use sextant_model::{ChassisId, Delegation, Facts, Intent, NetworkId, Speaker, SubnetId, Uplink};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -242,7 +244,7 @@ impl PrefixClients {
     }
 
     /// The state of each client.
-    pub fn states(&self) -> impl Iterator<Item = State> {
+    pub fn states(&self) -> impl Iterator<Item = PrefixClientState> {
         self.all().map(|client| client.client.state())
     }
 
@@ -299,7 +301,7 @@ impl PlacedClient {
         })
     }
 
-    fn event(&self, subnet: SubnetId, effect: Effect, heard: &Heard) -> HostEvent {
+    fn event(&self, subnet: SubnetId, effect: Effect, heard: &HeardServer) -> HostEvent {
         HostEvent::ServerAnswered {
             subnet,
             effect,

@@ -2,7 +2,7 @@
 //! announcement is unsolicited, goes to all, and replaces what they knew.
 
 use super::{NEIGHBOR_ADVERTISEMENT, arp};
-use crate::frame::{Addresses, FrameBuilder};
+use crate::frame::{FrameBuilder, Ipv6Addresses};
 use crate::ndp;
 use crate::ra::ALL_NODES;
 use sextant_model::MacAddr;
@@ -25,7 +25,7 @@ pub fn announce(mac: MacAddr, address: IpAddr) -> Vec<u8> {
 /// announces. Routers without an entry for the address make one (RFC 9131 §5).
 #[must_use]
 pub fn unsolicited_advertisement(mac: MacAddr, address: Ipv6Addr) -> Vec<u8> {
-    let addresses = Addresses {
+    let addresses = Ipv6Addresses {
         source_mac: mac,
         destination_mac: ndp::multicast_mac(ALL_NODES),
         source: address,

@@ -2,7 +2,7 @@
 
 use super::{NEIGHBOR_ADVERTISEMENT, NEIGHBOR_SOLICITATION};
 use crate::answer::{Answer, Malformed, Outcome, Verdict};
-use crate::frame::{Addresses, FrameBuilder, Icmpv6Message, Ipv6Packet};
+use crate::frame::{FrameBuilder, Icmpv6Message, Ipv6Addresses, Ipv6Packet};
 use crate::ndp::{self, SOURCE_AT};
 use crate::ra::ALL_NODES;
 use sextant_model::KnownNeighbor;
@@ -83,7 +83,7 @@ fn advertise(known: &KnownNeighbor, packet: &Ipv6Packet<'_>) -> Vec<u8> {
     } else {
         (packet.source, packet.source_mac, SOLICITED)
     };
-    let addresses = Addresses {
+    let addresses = Ipv6Addresses {
         source_mac: known.mac,
         destination_mac,
         source: known.address,

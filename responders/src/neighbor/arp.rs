@@ -1,6 +1,6 @@
 //! ARP over Ethernet (RFC 826): reading and writing.
 
-use super::{BROADCAST, Heard, HeardClaim};
+use super::{BROADCAST, HeardClaim, HeardNeighbor};
 use crate::frame::{ETHERNET_LEN, Refusal, broken};
 use crate::ndp::is_station;
 use sextant_model::MacAddr;
@@ -19,7 +19,7 @@ const LEN: usize = 28;
 /// # Errors
 /// Ignored: not of Ethernet and IPv4, neither request nor reply, a sender without an address (RFC 5227 §1.1). Malformed:
 /// cut short, or a sender that is no single station.
-pub(super) fn read(frame: &[u8]) -> Result<Heard, Refusal> {
+pub(super) fn read(frame: &[u8]) -> Result<HeardNeighbor, Refusal> {
     let message: &[u8; LEN] = frame
         .get(ETHERNET_LEN..)
         .and_then(<[u8]>::first_chunk)
@@ -45,7 +45,7 @@ pub(super) fn read(frame: &[u8]) -> Result<Heard, Refusal> {
         },
         _ => return Err(Refusal::Ignored("neither ARP request nor reply")),
     };
-    Ok(Heard {
+    Ok(HeardNeighbor {
         address: sender.into(),
         mac: Some(mac),
         to: address(message, 24).into(),

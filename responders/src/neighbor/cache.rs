@@ -1,6 +1,6 @@
 //! The next hops of one gateway port.
 
-use super::{Change, Heard, Neighbor, Target, Timing};
+use super::{Change, HeardNeighbor, Neighbor, Target, Timing};
 use sextant_model::MacAddr;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -49,7 +49,7 @@ impl NeighborCache {
     }
 
     /// Takes what was heard. Addresses that are not wanted are ignored.
-    pub fn handle_message(&mut self, heard: &Heard, now: Instant) {
+    pub fn handle_message(&mut self, heard: &HeardNeighbor, now: Instant) {
         if let Some(neighbor) = self.neighbors.get_mut(&heard.address) {
             let ((), change) = neighbor.observe(|neighbor| neighbor.hear(now, heard));
             self.changes.extend(change);

@@ -13,7 +13,7 @@ const DESTINATION_AT: usize = ETHERNET_LEN + 24;
 
 /// What a frame shows of a neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heard {
+pub struct HeardNeighbor {
     /// The neighbor.
     pub address: IpAddr,
     /// Its MAC, if the frame contains it.
@@ -43,7 +43,7 @@ pub enum HeardClaim {
     },
 }
 
-impl Heard {
+impl HeardNeighbor {
     /// Reads an Ethernet frame without a VLAN tag. One frame may be handed to the caches of all gateway ports of a
     /// link.
     ///
@@ -71,7 +71,10 @@ impl Heard {
 }
 
 /// RFC 4861 §7.1.2.
-fn advertisement(packet: &Ipv6Packet<'_>, message: &Icmpv6Message<'_>) -> Result<Heard, Malformed> {
+fn advertisement(
+    packet: &Ipv6Packet<'_>,
+    message: &Icmpv6Message<'_>,
+) -> Result<HeardNeighbor, Malformed> {
     let (fields, options) = ndp::validate::<20>(packet, message)?;
     let flag = |bit: u8| fields[0] & bit != 0;
     let address = target(fields, message)?;
@@ -80,7 +83,7 @@ fn advertisement(packet: &Ipv6Packet<'_>, message: &Icmpv6Message<'_>) -> Result
     if solicited && packet.destination.is_multicast() {
         return Err(broken(message.offset, "solicited, and to a group"));
     }
-    Ok(Heard {
+    Ok(HeardNeighbor {
         address: address.into(),
         mac,
         to: packet.destination.into(),
@@ -96,7 +99,7 @@ fn advertisement(packet: &Ipv6Packet<'_>, message: &Icmpv6Message<'_>) -> Result
 fn neighbor_solicitation(
     packet: &Ipv6Packet<'_>,
     message: &Icmpv6Message<'_>,
-) -> Result<Heard, Refusal> {
+) -> Result<HeardNeighbor, Refusal> {
     let (fields, options) = ndp::validate::<20>(packet, message)?;
     let target = target(fields, message)?;
     let mac = link_layer(options, ndp::SOURCE_LINK_LAYER)?;
@@ -112,7 +115,7 @@ fn neighbor_solicitation(
 fn router_solicitation(
     packet: &Ipv6Packet<'_>,
     message: &Icmpv6Message<'_>,
-) -> Result<Heard, Refusal> {
+) -> Result<HeardNeighbor, Refusal> {
     let (_reserved, options) = ndp::validate::<4>(packet, message)?;
     let mac = link_layer(options, ndp::SOURCE_LINK_LAYER)?;
     of_sender(packet, mac, Some(false))
@@ -123,7 +126,7 @@ fn of_sender(
     packet: &Ipv6Packet<'_>,
     mac: Option<MacAddr>,
     router: Option<bool>,
-) -> Result<Heard, Refusal> {
+) -> Result<HeardNeighbor, Refusal> {
     match (packet.source.is_unspecified(), mac) {
         (_, _) if packet.source.is_multicast() => Err(broken(SOURCE_AT, "multicast source").into()),
         (true, Some(_)) => {
@@ -136,8 +139,8 @@ fn of_sender(
     }
 }
 
-fn mentioned(packet: &Ipv6Packet<'_>, mac: Option<MacAddr>, router: Option<bool>) -> Heard {
-    Heard {
+fn mentioned(packet: &Ipv6Packet<'_>, mac: Option<MacAddr>, router: Option<bool>) -> HeardNeighbor {
+    HeardNeighbor {
         address: packet.source.into(),
         mac,
         to: packet.destination.into(),

@@ -1,7 +1,7 @@
 //! The frame that asks for a next hop: a Neighbor Solicitation (RFC 4861 §4.3) or an ARP request.
 
 use super::{Ends, NEIGHBOR_SOLICITATION, Target, arp};
-use crate::frame::{Addresses, FrameBuilder};
+use crate::frame::{FrameBuilder, Ipv6Addresses};
 use crate::ndp;
 use sextant_model::{MacAddr, solicited_node};
 
@@ -32,7 +32,7 @@ pub fn solicit(target: &Target, asked: Solicited) -> Vec<u8> {
         Solicited::Anyone => (ndp::multicast_mac(group), group),
         Solicited::Station(mac) => (mac, next_hop),
     };
-    let addresses = Addresses {
+    let addresses = Ipv6Addresses {
         source_mac: target.source_mac,
         destination_mac,
         source,

@@ -5,14 +5,14 @@
 //! known MAC has had RetransTimer to answer as well. So a forged frame redirects no traffic, whenever it comes. A true
 //! one costs one more solicitation.
 
-use super::{Heard, HeardClaim, Solicited, Target, Timing, solicit};
+use super::{HeardClaim, HeardNeighbor, Solicited, Target, Timing, solicit};
 use sextant_model::MacAddr;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// The state of a next hop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
+pub enum NeighborState {
     /// It is being asked for; its MAC is unknown.
     Incomplete,
     /// It answered less than ReachableTime ago.
@@ -26,7 +26,7 @@ pub enum State {
     Unreachable,
 }
 
-impl State {
+impl NeighborState {
     /// All of them.
     pub const ALL: [Self; 5] = [
         Self::Incomplete,
@@ -57,7 +57,7 @@ pub struct Change {
     /// Its MAC, as far as known.
     pub mac: Option<MacAddr>,
     /// Its state.
-    pub state: State,
+    pub state: NeighborState,
     /// Whether it is a router, if it said so. One that is no router any more must not be a default router (RFC 4861
     /// §7.2.5).
     pub router: Option<bool>,
@@ -75,7 +75,7 @@ struct Whereabouts {
 pub struct Neighbor {
     target: Target,
     mac: Option<MacAddr>,
-    state: State,
+    state: NeighborState,
     router: Option<bool>,
     /// Whether it answered at this MAC, and has answered ever since.
     answers: bool,
@@ -107,7 +107,7 @@ impl Neighbor {
         Self {
             target,
             mac: remembered,
-            state: remembered.map_or(State::Incomplete, |_| State::Stale),
+            state: remembered.map_or(NeighborState::Incomplete, |_| NeighborState::Stale),
             router: None,
             answers: false,
             contested: false,
@@ -141,7 +141,7 @@ impl Neighbor {
 
     /// What is known of it.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> NeighborState {
         self.state
     }
 
@@ -185,7 +185,7 @@ impl Neighbor {
     }
 
     fn seen(&self) -> (Option<MacAddr>, bool, bool, Option<bool>) {
-        let unreachable = self.state == State::Unreachable;
+        let unreachable = self.state == NeighborState::Unreachable;
         (self.mac, self.answers, unreachable, self.router)
     }
 
@@ -196,7 +196,7 @@ impl Neighbor {
         self.confirmed_at = None;
         self.answers = false;
         self.contested = false;
-        self.enter(State::Incomplete);
+        self.enter(NeighborState::Incomplete);
         self.hasten(now);
     }
 
@@ -211,31 +211,36 @@ impl Neighbor {
             return None;
         }
         match self.state {
-            State::Reachable | State::Stale => self.enter(State::Probe),
-            State::Incomplete if self.sent >= timing.multicast_solicitations => self.give_up(),
-            State::Probe if self.sent >= timing.unicast_solicitations => self.give_up(),
-            State::Incomplete | State::Probe | State::Unreachable => {}
+            NeighborState::Reachable | NeighborState::Stale => self.enter(NeighborState::Probe),
+            NeighborState::Incomplete if self.sent >= timing.multicast_solicitations => {
+                self.give_up()
+            }
+            NeighborState::Probe if self.sent >= timing.unicast_solicitations => self.give_up(),
+            NeighborState::Incomplete | NeighborState::Probe | NeighborState::Unreachable => {}
         }
         self.sent = self.sent.saturating_add(1);
         let asked = self.whom();
         self.asked = Some(asked);
         self.quiet_until = now + timing.retransmission;
         self.due = match self.state {
-            State::Unreachable => now + timing.backoff(self.sent),
-            State::Incomplete | State::Reachable | State::Stale | State::Probe => self.quiet_until,
+            NeighborState::Unreachable => now + timing.backoff(self.sent),
+            NeighborState::Incomplete
+            | NeighborState::Reachable
+            | NeighborState::Stale
+            | NeighborState::Probe => self.quiet_until,
         };
         Some(solicit(&self.target, asked))
     }
 
     fn whom(&self) -> Solicited {
         match (self.state, self.mac) {
-            (State::Probe, Some(mac)) if !self.contested => Solicited::Station(mac),
+            (NeighborState::Probe, Some(mac)) if !self.contested => Solicited::Station(mac),
             _ => Solicited::Anyone,
         }
     }
 
     /// Takes what a frame shows of this neighbour.
-    pub(super) fn hear(&mut self, now: Instant, heard: &Heard) {
+    pub(super) fn hear(&mut self, now: Instant, heard: &HeardNeighbor) {
         match heard.claim {
             HeardClaim::Mentioned { router } if self.contradicts(heard.mac, router) => {
                 self.contest(now)
@@ -285,7 +290,7 @@ impl Neighbor {
     /// Has everyone asked.
     fn contest(&mut self, now: Instant) {
         self.contested = true;
-        if self.state == State::Reachable {
+        if self.state == NeighborState::Reachable {
             self.doubt(now);
         }
     }
@@ -296,10 +301,10 @@ impl Neighbor {
         match (self.mac, mac) {
             (None, None) => false,
             (Some(known), Some(told)) if known != told && !overrides => {
-                if self.state == State::Reachable {
+                if self.state == NeighborState::Reachable {
                     self.doubt(now);
                 }
-                self.state == State::Unreachable
+                self.state == NeighborState::Unreachable
             }
             _ => true,
         }
@@ -313,7 +318,7 @@ impl Neighbor {
             self.confirm(now);
         } else if differs {
             self.doubt(now);
-        } else if self.state == State::Unreachable {
+        } else if self.state == NeighborState::Unreachable {
             self.hasten(now);
         }
     }
@@ -324,13 +329,13 @@ impl Neighbor {
         if self.is_elsewhere(mac) {
             self.mac = mac;
             self.doubt(now);
-        } else if self.state == State::Unreachable {
+        } else if self.state == NeighborState::Unreachable {
             self.hasten(now);
         }
     }
 
     fn confirm(&mut self, now: Instant) {
-        self.enter(State::Reachable);
+        self.enter(NeighborState::Reachable);
         self.answers = true;
         self.contested = false;
         self.asked = None;
@@ -339,13 +344,13 @@ impl Neighbor {
     }
 
     fn give_up(&mut self) {
-        self.enter(State::Unreachable);
+        self.enter(NeighborState::Unreachable);
         self.answers = false;
         self.contested = false;
     }
 
     fn doubt(&mut self, now: Instant) {
-        self.enter(State::Stale);
+        self.enter(NeighborState::Stale);
         self.hasten(now);
     }
 
@@ -354,7 +359,7 @@ impl Neighbor {
         self.due = now.max(self.quiet_until);
     }
 
-    fn enter(&mut self, state: State) {
+    fn enter(&mut self, state: NeighborState) {
         self.state = state;
         self.rival = None;
         self.sent = 0;

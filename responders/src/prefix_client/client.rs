@@ -1,11 +1,11 @@
 //! The state machine of a client (RFC 9915 §18.2).
 
-use super::exchange::{Exchange, Retransmission};
+use super::exchange::{PrefixExchange, Retransmission};
 use super::grant::{self, status_name};
-use super::heard::Heard;
-use super::message::Message;
-use super::{Effect, Lease, Sender, State, duid};
-use crate::dhcpv6::codec::MessageType;
+use super::heard::HeardServer;
+use super::message::PrefixClientMessage;
+use super::{Effect, Lease, PrefixClientState, Sender, duid};
+use crate::dhcpv6::codec::Dhcpv6MessageType;
 use ipnet::Ipv6Net;
 use sextant_model::SubnetId;
 use std::net::Ipv6Addr;
@@ -42,12 +42,12 @@ pub struct Client {
 /// The client's state, with its progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
-    Soliciting(Exchange, Option<Offer>),
-    Requesting(Exchange, Offer),
+    Soliciting(PrefixExchange, Option<Offer>),
+    Requesting(PrefixExchange, Offer),
     Bound,
-    Renewing(Exchange),
-    Rebinding(Exchange),
-    Releasing(Exchange, Offer),
+    Renewing(PrefixExchange),
+    Rebinding(PrefixExchange),
+    Releasing(PrefixExchange, Offer),
     Released,
 }
 
@@ -86,7 +86,7 @@ impl Client {
         let lease = known.filter(|lease| !lease.has_ended(now));
         let phase = match lease {
             Some(_) => {
-                let exchange = Exchange::delayed(Retransmission::confirm(), now, random);
+                let exchange = PrefixExchange::delayed(Retransmission::confirm(), now, random);
                 Phase::Rebinding(exchange)
             }
             None => soliciting(SOL_MAX_RT, now, random),
@@ -116,14 +116,14 @@ impl Client {
 
     /// Its state.
     #[must_use]
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> PrefixClientState {
         match self.phase {
-            Phase::Soliciting(..) => State::Soliciting,
-            Phase::Requesting(..) => State::Requesting,
-            Phase::Bound => State::Bound,
-            Phase::Renewing(_) => State::Renewing,
-            Phase::Rebinding(_) => State::Rebinding,
-            Phase::Releasing(..) | Phase::Released => State::Releasing,
+            Phase::Soliciting(..) => PrefixClientState::Soliciting,
+            Phase::Requesting(..) => PrefixClientState::Requesting,
+            Phase::Bound => PrefixClientState::Bound,
+            Phase::Renewing(_) => PrefixClientState::Renewing,
+            Phase::Rebinding(_) => PrefixClientState::Rebinding,
+            Phase::Releasing(..) | Phase::Released => PrefixClientState::Releasing,
         }
     }
 
@@ -137,7 +137,7 @@ impl Client {
     /// never ends.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let lease = self.lease.as_ref();
-        let exchange = self.phase.exchange().and_then(Exchange::poll_timeout);
+        let exchange = self.phase.exchange().and_then(PrefixExchange::poll_timeout);
         let turn = lease.and_then(|lease| match self.phase {
             Phase::Bound => earlier(lease.renew_at, lease.rebind_at),
             Phase::Renewing(_) => lease.rebind_at,
@@ -184,7 +184,7 @@ impl Client {
         };
         self.phase = match held {
             Some(held) => {
-                let exchange = Exchange::new(Retransmission::release(), now, random);
+                let exchange = PrefixExchange::new(Retransmission::release(), now, random);
                 Phase::Releasing(exchange, held)
             }
             None => Phase::Released,
@@ -192,7 +192,7 @@ impl Client {
     }
 
     /// Takes a server's message. What the client sends because of it is due at once.
-    pub fn handle_message(&mut self, message: &Heard, now: Instant, random: u64) -> Effect {
+    pub fn handle_message(&mut self, message: &HeardServer, now: Instant, random: u64) -> Effect {
         let asked = self.phase.exchange().is_some_and(|exchange| {
             exchange.sent() > 0 && exchange.transaction() == message.transaction
         });
@@ -200,12 +200,16 @@ impl Client {
             return Effect::NotForUs;
         }
         match (&self.phase, message.kind) {
-            (Phase::Soliciting(..), MessageType::Advertise) => self.offered(message, now, random),
-            (Phase::Requesting(..), MessageType::Reply) => self.answered(message, now, random),
-            (Phase::Renewing(_) | Phase::Rebinding(_), MessageType::Reply) => {
+            (Phase::Soliciting(..), Dhcpv6MessageType::Advertise) => {
+                self.offered(message, now, random)
+            }
+            (Phase::Requesting(..), Dhcpv6MessageType::Reply) => {
+                self.answered(message, now, random)
+            }
+            (Phase::Renewing(_) | Phase::Rebinding(_), Dhcpv6MessageType::Reply) => {
                 self.extended(message, now, random)
             }
-            (Phase::Releasing(..), MessageType::Reply) => {
+            (Phase::Releasing(..), Dhcpv6MessageType::Reply) => {
                 self.phase = Phase::Released; // whatever its status is (§18.2.10.2)
                 Effect::Taken
             }
@@ -214,7 +218,7 @@ impl Client {
     }
 
     /// An Advertise (§18.2.9).
-    fn offered(&mut self, message: &Heard, now: Instant, random: u64) -> Effect {
+    fn offered(&mut self, message: &HeardServer, now: Instant, random: u64) -> Effect {
         self.learn(message);
         let found = match message.best(self.known) {
             Ok(found) => found,
@@ -237,7 +241,7 @@ impl Client {
     }
 
     /// A Reply to a Request (§18.2.10.1).
-    fn answered(&mut self, message: &Heard, now: Instant, random: u64) -> Effect {
+    fn answered(&mut self, message: &HeardServer, now: Instant, random: u64) -> Effect {
         let Phase::Requesting(_, offer) = &self.phase else {
             return Effect::NotForUs;
         };
@@ -252,7 +256,7 @@ impl Client {
             Err(reason) => {
                 let had = self.lease.take().is_some();
                 let timing = Retransmission::solicit(self.sol_max_rt);
-                let exchange = Exchange::after(self.setbacks, timing, now, random);
+                let exchange = PrefixExchange::after(self.setbacks, timing, now, random);
                 self.setbacks = self.setbacks.saturating_add(1);
                 self.phase = Phase::Soliciting(exchange, None);
                 if had {
@@ -265,7 +269,7 @@ impl Client {
     }
 
     /// A Reply to a Renew or a Rebind (§18.2.10.1). What it does not mention does not change.
-    fn extended(&mut self, message: &Heard, now: Instant, random: u64) -> Effect {
+    fn extended(&mut self, message: &HeardServer, now: Instant, random: u64) -> Effect {
         self.learn(message);
         let Some(lease) = &self.lease else {
             return Effect::NotForUs;
@@ -302,7 +306,7 @@ impl Client {
     }
 
     /// SOL_MAX_RT counts even in a message that is otherwise useless (§18.2.9).
-    fn learn(&mut self, message: &Heard) {
+    fn learn(&mut self, message: &HeardServer) {
         let said = message.sol_max_rt;
         let Some(seconds) = said.filter(|seconds| SOL_MAX_RT_RANGE.contains(seconds)) else {
             return;
@@ -366,24 +370,34 @@ impl Client {
         let transaction = self.phase.exchange()?.transaction();
         let lease = self.lease.as_ref();
         let (kind, server, prefix) = match &self.phase {
-            Phase::Soliciting(..) => (MessageType::Solicit, None, self.known),
+            Phase::Soliciting(..) => (Dhcpv6MessageType::Solicit, None, self.known),
             Phase::Requesting(_, offer) => (
-                MessageType::Request,
+                Dhcpv6MessageType::Request,
                 Some(&offer.server),
                 Some(offer.prefix),
             ),
             Phase::Renewing(_) => {
                 let server = lease.map(|lease| &lease.server);
-                (MessageType::Renew, server, lease.map(|lease| lease.prefix))
+                (
+                    Dhcpv6MessageType::Renew,
+                    server,
+                    lease.map(|lease| lease.prefix),
+                )
             }
-            Phase::Rebinding(_) => (MessageType::Rebind, None, lease.map(|lease| lease.prefix)),
-            Phase::Releasing(_, held) => {
-                (MessageType::Release, Some(&held.server), Some(held.prefix))
-            }
+            Phase::Rebinding(_) => (
+                Dhcpv6MessageType::Rebind,
+                None,
+                lease.map(|lease| lease.prefix),
+            ),
+            Phase::Releasing(_, held) => (
+                Dhcpv6MessageType::Release,
+                Some(&held.server),
+                Some(held.prefix),
+            ),
             Phase::Bound | Phase::Released => return None,
         };
         let (any, length) = ANY_PREFIX;
-        let message = Message {
+        let message = PrefixClientMessage {
             kind,
             transaction,
             client: &self.duid,
@@ -396,7 +410,7 @@ impl Client {
 }
 
 impl Phase {
-    fn exchange(&self) -> Option<&Exchange> {
+    fn exchange(&self) -> Option<&PrefixExchange> {
         match self {
             Self::Soliciting(exchange, _)
             | Self::Requesting(exchange, _)
@@ -407,7 +421,7 @@ impl Phase {
         }
     }
 
-    fn exchange_mut(&mut self) -> Option<&mut Exchange> {
+    fn exchange_mut(&mut self) -> Option<&mut PrefixExchange> {
         match self {
             Self::Soliciting(exchange, _)
             | Self::Requesting(exchange, _)
@@ -420,17 +434,17 @@ impl Phase {
 }
 
 fn soliciting(longest: Duration, now: Instant, random: u64) -> Phase {
-    let exchange = Exchange::delayed(Retransmission::solicit(longest), now, random);
+    let exchange = PrefixExchange::delayed(Retransmission::solicit(longest), now, random);
     Phase::Soliciting(exchange, None)
 }
 
 fn requesting(offer: Offer, now: Instant, random: u64) -> Phase {
-    let exchange = Exchange::new(Retransmission::request(), now, random);
+    let exchange = PrefixExchange::new(Retransmission::request(), now, random);
     Phase::Requesting(exchange, offer)
 }
 
-fn extending(now: Instant, random: u64) -> Exchange {
-    Exchange::new(Retransmission::extend(), now, random)
+fn extending(now: Instant, random: u64) -> PrefixExchange {
+    PrefixExchange::new(Retransmission::extend(), now, random)
 }
 
 fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {

@@ -88,7 +88,7 @@ impl Retransmission {
 
 /// A message and the wait for its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Exchange {
+pub(super) struct PrefixExchange {
     timing: Retransmission,
     transaction: [u8; 3],
     /// When to send next or to give up. `None`: never.
@@ -100,7 +100,7 @@ pub(super) struct Exchange {
     sent: u32,
 }
 
-impl Exchange {
+impl PrefixExchange {
     /// Starts at once.
     pub(super) fn new(timing: Retransmission, now: Instant, random: u64) -> Self {
         let [.., a, b, c] = random.to_be_bytes();

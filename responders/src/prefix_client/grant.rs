@@ -1,7 +1,7 @@
 //! The useful part of a server's answer, and the lease from it.
 
 use super::Lease;
-use super::heard::{Association, Heard, Prefix};
+use super::heard::{Association, HeardServer, Prefix};
 use ipnet::Ipv6Net;
 use sextant_model::is_link_local;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ const SUCCESS: u16 = 0;
 pub(super) const UNSPECIFIED_FAILURE: u16 = 1;
 pub(super) const NO_BINDING: u16 = 3;
 
-impl Heard {
+impl HeardServer {
     /// The error status of a server's answer: of the whole message, or of our association.
     pub(super) fn failure(&self) -> Option<u16> {
         let ours = self.association.as_ref().map(|ours| ours.status);

@@ -3,16 +3,16 @@
 use super::IAID;
 use crate::answer::Malformed;
 use crate::dhcpv6::CLIENT_PORT;
-use crate::dhcpv6::codec::{Message, MessageType, Options};
-use crate::dhcpv6::option::{self, DhcpOption, Ia, IaPrefix};
+use crate::dhcpv6::codec::{Dhcpv6Message, Dhcpv6MessageType, RawDhcpv6Options};
+use crate::dhcpv6::option::{self, DecodedDhcpv6Option, Ia, IaPrefix};
 use crate::frame::{Ipv6Packet, Refusal, UdpDatagram};
 use ipnet::Ipv6Net;
 use sextant_model::is_link_local;
 
 /// An Advertise or a Reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heard {
-    pub(super) kind: MessageType,
+pub struct HeardServer {
+    pub(super) kind: Dhcpv6MessageType,
     pub(super) transaction: [u8; 3],
     client: Vec<u8>,
     pub(super) server: Vec<u8>,
@@ -46,7 +46,7 @@ pub(super) struct Prefix {
 
 /// The options that may occur once, as they are read.
 #[derive(Default)]
-struct Singles<'a> {
+struct SingleServerOptions<'a> {
     client: Option<&'a [u8]>,
     server: Option<&'a [u8]>,
     preference: Option<u8>,
@@ -55,7 +55,7 @@ struct Singles<'a> {
     association: Option<Ia<'a>>,
 }
 
-impl Heard {
+impl HeardServer {
     /// Reads an Ethernet frame without a VLAN tag.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl Heard {
         if datagram.destination_port != CLIENT_PORT {
             return Err(("udp", Refusal::Ignored("not to the DHCPv6 client port")));
         }
-        let message = Message::parse(datagram.body, datagram.offset)?;
+        let message = Dhcpv6Message::parse(datagram.body, datagram.offset)?;
         admit(&packet, message.kind)
             .and_then(|()| Self::read(&message))
             .map_err(|refusal| (message.kind.name(), refusal))
@@ -85,8 +85,8 @@ impl Heard {
         self.kind.name()
     }
 
-    fn read(message: &Message<'_>) -> Result<Self, Refusal> {
-        let singles = Singles::collect(message.options)?;
+    fn read(message: &Dhcpv6Message<'_>) -> Result<Self, Refusal> {
+        let singles = SingleServerOptions::collect(message.options)?;
         let missing = Refusal::Ignored;
         let client = singles.client.ok_or(missing("no client identifier"))?;
         let server = singles.server.ok_or(missing("no server identifier"))?;
@@ -103,31 +103,35 @@ impl Heard {
     }
 }
 
-fn admit(packet: &Ipv6Packet<'_>, kind: MessageType) -> Result<(), Refusal> {
+fn admit(packet: &Ipv6Packet<'_>, kind: Dhcpv6MessageType) -> Result<(), Refusal> {
     if !is_link_local(packet.source) {
         return Err(Refusal::Ignored("source is not link-local"));
     }
     match kind {
-        MessageType::Advertise | MessageType::Reply => Ok(()),
+        Dhcpv6MessageType::Advertise | Dhcpv6MessageType::Reply => Ok(()),
         // §16.11: the client never agreed to accept one.
-        MessageType::Reconfigure => Err(Refusal::Ignored("reconfigure that was not agreed to")),
-        MessageType::Solicit
-        | MessageType::Request
-        | MessageType::Confirm
-        | MessageType::Renew
-        | MessageType::Rebind
-        | MessageType::Release
-        | MessageType::Decline
-        | MessageType::InformationRequest => Err(Refusal::Ignored("a message that clients send")),
+        Dhcpv6MessageType::Reconfigure => {
+            Err(Refusal::Ignored("reconfigure that was not agreed to"))
+        }
+        Dhcpv6MessageType::Solicit
+        | Dhcpv6MessageType::Request
+        | Dhcpv6MessageType::Confirm
+        | Dhcpv6MessageType::Renew
+        | Dhcpv6MessageType::Rebind
+        | Dhcpv6MessageType::Release
+        | Dhcpv6MessageType::Decline
+        | Dhcpv6MessageType::InformationRequest => {
+            Err(Refusal::Ignored("a message that clients send"))
+        }
     }
 }
 
-impl<'a> Singles<'a> {
-    fn collect(options: Options<'a>) -> Result<Self, Malformed> {
+impl<'a> SingleServerOptions<'a> {
+    fn collect(options: RawDhcpv6Options<'a>) -> Result<Self, Malformed> {
         let mut singles = Self::default();
         for raw in options {
             let raw = raw?;
-            if is_read(raw.code) && singles.repeats(DhcpOption::decode(raw)?) {
+            if is_read(raw.code) && singles.repeats(DecodedDhcpv6Option::decode(raw)?) {
                 let offset = raw.offset;
                 let reason = "option that may occur once occurs twice";
                 return Err(Malformed { offset, reason });
@@ -138,14 +142,18 @@ impl<'a> Singles<'a> {
 
     /// Notes an option. Returns whether it was noted before. Other clients' associations are skipped.
     #[expect(clippy::wildcard_enum_match_arm, reason = "few options are read")]
-    fn repeats(&mut self, option: DhcpOption<'a>) -> bool {
+    fn repeats(&mut self, option: DecodedDhcpv6Option<'a>) -> bool {
         match option {
-            DhcpOption::ClientId(duid) => self.client.replace(duid).is_some(),
-            DhcpOption::ServerId(duid) => self.server.replace(duid).is_some(),
-            DhcpOption::Preference(preference) => self.preference.replace(preference).is_some(),
-            DhcpOption::StatusCode { code, .. } => self.status.replace(code).is_some(),
-            DhcpOption::SolMaxRt(time) => self.sol_max_rt.replace(time).is_some(),
-            DhcpOption::Ia(ia) if ia.iaid == IAID => self.association.replace(ia).is_some(),
+            DecodedDhcpv6Option::ClientId(duid) => self.client.replace(duid).is_some(),
+            DecodedDhcpv6Option::ServerId(duid) => self.server.replace(duid).is_some(),
+            DecodedDhcpv6Option::Preference(preference) => {
+                self.preference.replace(preference).is_some()
+            }
+            DecodedDhcpv6Option::StatusCode { code, .. } => self.status.replace(code).is_some(),
+            DecodedDhcpv6Option::SolMaxRt(time) => self.sol_max_rt.replace(time).is_some(),
+            DecodedDhcpv6Option::Ia(ia) if ia.iaid == IAID => {
+                self.association.replace(ia).is_some()
+            }
             _ => false,
         }
     }
@@ -187,12 +195,12 @@ impl Prefix {
 }
 
 /// The status in options. Without one it is 0, success.
-fn status(options: Options<'_>) -> u16 {
+fn status(options: RawDhcpv6Options<'_>) -> u16 {
     let mut decoded = options
         .flatten()
-        .filter_map(|raw| DhcpOption::decode(raw).ok());
+        .filter_map(|raw| DecodedDhcpv6Option::decode(raw).ok());
     let status = decoded.find_map(|option| {
-        let DhcpOption::StatusCode { code, .. } = option else {
+        let DecodedDhcpv6Option::StatusCode { code, .. } = option else {
             return None;
         };
         Some(code)

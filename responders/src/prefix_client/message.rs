@@ -1,9 +1,9 @@
 //! Writes a client's message (RFC 9915 §18.2.1 to §18.2.7) directly into its frame.
 
 use super::{IAID, Sender};
-use crate::dhcpv6::codec::{MessageType, put_option};
+use crate::dhcpv6::codec::{Dhcpv6MessageType, put_option};
 use crate::dhcpv6::{ALL_SERVERS, CLIENT_PORT, SERVER_PORT, option};
-use crate::frame::{Addresses, FrameBuilder};
+use crate::frame::{FrameBuilder, Ipv6Addresses};
 use crate::ndp::multicast_mac;
 use ipnet::Ipv6Net;
 
@@ -12,9 +12,9 @@ const USUAL_LEN: usize = 140;
 
 /// A client's message.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Message<'a> {
+pub(super) struct PrefixClientMessage<'a> {
     /// Its type.
-    pub(super) kind: MessageType,
+    pub(super) kind: Dhcpv6MessageType,
     /// The transaction id, which the answer repeats.
     pub(super) transaction: [u8; 3],
     /// The client's DUID.
@@ -27,10 +27,10 @@ pub(super) struct Message<'a> {
     pub(super) prefix: Ipv6Net,
 }
 
-impl Message<'_> {
+impl PrefixClientMessage<'_> {
     /// The Ethernet frame with it, to all servers of the link.
     pub(super) fn frame(&self, sender: Sender) -> Vec<u8> {
-        let addresses = Addresses {
+        let addresses = Ipv6Addresses {
             source_mac: sender.mac,
             destination_mac: multicast_mac(ALL_SERVERS),
             source: sender.address,
@@ -49,7 +49,7 @@ impl Message<'_> {
             put(out, option::SERVER_ID, server);
         }
         put(out, option::ELAPSED_TIME, &self.elapsed.to_be_bytes());
-        if self.kind != MessageType::Release {
+        if self.kind != Dhcpv6MessageType::Release {
             put(
                 out,
                 option::OPTION_REQUEST,

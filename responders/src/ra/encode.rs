@@ -2,7 +2,7 @@
 
 use super::{ALL_NODES, Destination, GoneDns, ROUTER_ADVERTISEMENT};
 use crate::dhcpv6::domain;
-use crate::frame::{Addresses, ETHERNET_LEN, FrameBuilder};
+use crate::frame::{ETHERNET_LEN, FrameBuilder, Ipv6Addresses};
 use crate::ndp;
 use sextant_model::{
     AdvertisedPrefix, AdvertisedRoute, Advertisement, DomainName, Pref64, RouterPreference,
@@ -33,7 +33,7 @@ pub(super) fn advertise_with(
         Destination::AllNodes => (ndp::multicast_mac(ALL_NODES), ALL_NODES),
         Destination::Unicast { mac, address } => (mac, address),
     };
-    let addresses = Addresses {
+    let addresses = Ipv6Addresses {
         source_mac: advertisement.mac,
         destination_mac,
         source: advertisement.source,
@@ -41,7 +41,7 @@ pub(super) fn advertise_with(
     };
     let mut frame = FrameBuilder::icmpv6(addresses, ROUTER_ADVERTISEMENT, usual_len(advertisement));
     put_header(frame.bytes(), advertisement);
-    let mut options = OptionWriter {
+    let mut options = RaOptionWriter {
         end: link_end(advertisement),
         bytes: frame.bytes(),
     };
@@ -87,12 +87,12 @@ fn preference_bits(preference: RouterPreference) -> u8 {
 }
 
 /// Appends options that have to end before `end`.
-struct OptionWriter<'a> {
+struct RaOptionWriter<'a> {
     bytes: &'a mut Vec<u8>,
     end: usize,
 }
 
-impl OptionWriter<'_> {
+impl RaOptionWriter<'_> {
     fn put_all(&mut self, advertisement: &Advertisement, gone: &GoneDns) {
         let options = &advertisement.options;
         self.option(ndp::SOURCE_LINK_LAYER, |out| {

@@ -1,7 +1,7 @@
 //! The Router Solicitation that a gateway port sends to learn the routers of its link at once (RFC 4861 §6.3.7).
 
 use super::ROUTER_SOLICITATION;
-use crate::frame::{Addresses, FrameBuilder};
+use crate::frame::{FrameBuilder, Ipv6Addresses};
 use crate::ndp;
 use sextant_model::MacAddr;
 use std::net::Ipv6Addr;
@@ -11,7 +11,7 @@ const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
 /// The Ethernet frame that asks all routers. It contains the sender's MAC, unless it comes from `::` (RFC 4861 §4.1).
 #[must_use]
 pub fn solicit(mac: MacAddr, source: Ipv6Addr) -> Vec<u8> {
-    let addresses = Addresses {
+    let addresses = Ipv6Addresses {
         source_mac: mac,
         destination_mac: ndp::multicast_mac(ALL_ROUTERS),
         source,

@@ -5,18 +5,20 @@ use super::property::honest;
 use super::{ROUTER_MAC, SERVER_DUID};
 use ipnet::Ipv6Net;
 use sextant_model::{MacAddr, SubnetId};
-use sextant_responders::dhcpv6::codec::{Message, MessageType, put_option};
-use sextant_responders::dhcpv6::option::{self, DhcpOption};
+use sextant_responders::dhcpv6::codec::{Dhcpv6Message, Dhcpv6MessageType, put_option};
+use sextant_responders::dhcpv6::option::{self, DecodedDhcpv6Option};
 use sextant_responders::dhcpv6::{ALL_SERVERS, CLIENT_PORT, SERVER_PORT};
-use sextant_responders::frame::{Addresses, FrameBuilder, Ipv6Packet, UdpDatagram};
-use sextant_responders::prefix_client::{Client, Effect, Heard, IAID, Lease, Sender, State};
+use sextant_responders::frame::{FrameBuilder, Ipv6Addresses, Ipv6Packet, UdpDatagram};
+use sextant_responders::prefix_client::{
+    Client, Effect, HeardServer, IAID, Lease, PrefixClientState, Sender,
+};
 use std::time::{Duration, Instant};
 
 /// The random number that makes RAND zero, and a delay half of what it can be.
 pub const MIDDLE: u64 = u64::MAX / 2;
 pub const FOR_EVER: u32 = u32::MAX;
-pub const ADVERTISE: MessageType = MessageType::Advertise;
-pub const REPLY: MessageType = MessageType::Reply;
+pub const ADVERTISE: Dhcpv6MessageType = Dhcpv6MessageType::Advertise;
+pub const REPLY: Dhcpv6MessageType = Dhcpv6MessageType::Reply;
 
 /// A prefix, its preferred and its valid lifetime.
 pub type Given = (&'static str, u32, u32);
@@ -42,7 +44,7 @@ pub fn subnet() -> SubnetId {
 /// What a client's frame asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    pub kind: MessageType,
+    pub kind: Dhcpv6MessageType,
     pub transaction: [u8; 3],
     pub client: Vec<u8>,
     pub server: Option<Vec<u8>>,
@@ -61,7 +63,7 @@ impl Asked {
         assert_eq!(packet.destination_mac, MacAddr([0x33, 0x33, 0, 1, 0, 2]));
         assert_eq!(packet.destination, ALL_SERVERS);
         assert_eq!(ports, (CLIENT_PORT, SERVER_PORT));
-        let message = Message::parse(datagram.body, datagram.offset).unwrap();
+        let message = Dhcpv6Message::parse(datagram.body, datagram.offset).unwrap();
         let mut asked = Self {
             kind: message.kind,
             transaction: message.transaction,
@@ -73,12 +75,12 @@ impl Asked {
         };
         let mut associations = 0;
         for raw in message.options {
-            match DhcpOption::decode(raw.unwrap()).unwrap() {
-                DhcpOption::ClientId(duid) => asked.client = duid.to_vec(),
-                DhcpOption::ServerId(duid) => asked.server = Some(duid.to_vec()),
-                DhcpOption::ElapsedTime(time) => asked.elapsed = time,
-                DhcpOption::OptionRequest(codes) => asked.requested.extend(codes.iter()),
-                DhcpOption::Ia(ia) => {
+            match DecodedDhcpv6Option::decode(raw.unwrap()).unwrap() {
+                DecodedDhcpv6Option::ClientId(duid) => asked.client = duid.to_vec(),
+                DecodedDhcpv6Option::ServerId(duid) => asked.server = Some(duid.to_vec()),
+                DecodedDhcpv6Option::ElapsedTime(time) => asked.elapsed = time,
+                DecodedDhcpv6Option::OptionRequest(codes) => asked.requested.extend(codes.iter()),
+                DecodedDhcpv6Option::Ia(ia) => {
                     associations += 1;
                     assert_eq!((ia.kind as u16, ia.iaid), (option::IA_PD, IAID));
                     let prefix = ia.prefixes().next();
@@ -97,17 +99,17 @@ impl Asked {
 #[derive(Clone, Debug)]
 pub struct Said {
     pub bytes: Vec<u8>,
-    pub addresses: Addresses,
+    pub addresses: Ipv6Addresses,
     pub ports: (u16, u16),
 }
 
 impl Said {
     /// Only the header.
-    pub fn bare(kind: MessageType, transaction: [u8; 3]) -> Self {
+    pub fn bare(kind: Dhcpv6MessageType, transaction: [u8; 3]) -> Self {
         let [a, b, c] = transaction;
         Self {
             bytes: vec![kind as u8, a, b, c],
-            addresses: Addresses {
+            addresses: Ipv6Addresses {
                 source_mac: OLD,
                 destination_mac: ROUTER_MAC,
                 source: NEXT_HOP,
@@ -118,14 +120,14 @@ impl Said {
     }
 
     /// From this server to whoever asked.
-    pub fn from(server: &[u8], kind: MessageType, asked: &Asked) -> Self {
+    pub fn from(server: &[u8], kind: Dhcpv6MessageType, asked: &Asked) -> Self {
         Self::bare(kind, asked.transaction)
             .with(option::CLIENT_ID, &asked.client)
             .with(option::SERVER_ID, server)
     }
 
     /// From the usual server to whoever asked.
-    pub fn to(kind: MessageType, asked: &Asked) -> Self {
+    pub fn to(kind: Dhcpv6MessageType, asked: &Asked) -> Self {
         Self::from(&SERVER_DUID, kind, asked)
     }
 
@@ -159,8 +161,8 @@ impl Said {
         frame.finish()
     }
 
-    pub fn heard(&self) -> Heard {
-        Heard::parse(&self.frame()).unwrap()
+    pub fn heard(&self) -> HeardServer {
+        HeardServer::parse(&self.frame()).unwrap()
     }
 }
 
@@ -221,13 +223,13 @@ impl Asking {
     /// Solicits, and is offered this by a server that it asks for it at once: the Request.
     pub fn choose(&mut self, given: Given) -> Asked {
         let solicit = self.next();
-        assert_eq!(solicit.kind, MessageType::Solicit);
+        assert_eq!(solicit.kind, Dhcpv6MessageType::Solicit);
         let offer = Said::to(ADVERTISE, &solicit)
             .giving(TIMES, &[given])
             .with(option::PREFERENCE, &[255]);
         assert_eq!(self.hear(&offer), Effect::Taken);
         let request = self.next();
-        assert_eq!(request.kind, MessageType::Request);
+        assert_eq!(request.kind, Dhcpv6MessageType::Request);
         request
     }
 
@@ -264,7 +266,7 @@ impl Asking {
     }
 
     /// The next messages, and how many milliseconds after the one before each is.
-    pub fn sends(&mut self, count: usize) -> Vec<(MessageType, u128)> {
+    pub fn sends(&mut self, count: usize) -> Vec<(Dhcpv6MessageType, u128)> {
         let mut before = self.now;
         let mut told = Vec::new();
         for _ in 0..count {
@@ -300,15 +302,21 @@ pub fn holds(client: &Client, now: Instant) {
         lease.is_some_and(|lease| lease.renew_at.is_none() && lease.valid_until.is_none());
     match client.poll_timeout() {
         Some(next) => assert!(next > now, "polling makes progress"),
-        None => assert!(client.is_done() || (client.state() == State::Bound && for_ever)),
+        None => {
+            assert!(client.is_done() || (client.state() == PrefixClientState::Bound && for_ever))
+        }
     }
     let state = client.state();
     let Some(lease) = lease else {
-        let needs_none = [State::Soliciting, State::Requesting, State::Releasing];
+        let needs_none = [
+            PrefixClientState::Soliciting,
+            PrefixClientState::Requesting,
+            PrefixClientState::Releasing,
+        ];
         assert!(needs_none.contains(&state));
         return;
     };
-    assert!(![State::Soliciting, State::Releasing].contains(&state));
+    assert!(![PrefixClientState::Soliciting, PrefixClientState::Releasing].contains(&state));
     assert!(!lease.has_ended(now));
     assert!(lease.prefix.prefix_len() <= 64);
     assert_eq!(lease.prefix, lease.prefix.trunc());
@@ -331,7 +339,7 @@ pub fn hears_anything(frame: &[u8]) {
         if let Some(transaction) = frame.get_mut(63..66) {
             transaction.copy_from_slice(&asked.transaction);
         }
-        let Ok(heard) = Heard::parse(&honest(frame)) else {
+        let Ok(heard) = HeardServer::parse(&honest(frame)) else {
             return;
         };
         asking.client.handle_message(&heard, asking.now, MIDDLE);

@@ -5,9 +5,10 @@ use sextant_model::{
     ClasslessRoute, Dhcpv4Lease, Dhcpv4Option, Dhcpv4Service, MacAddr, PortId, Punt,
 };
 use sextant_responders::dhcpv4::codec::{
-    BOOT_REPLY, BOOT_REQUEST, BROADCAST, Message, MessageType, Options, put_option,
+    BOOT_REPLY, BOOT_REQUEST, BROADCAST, Dhcpv4Message, Dhcpv4MessageType, RawDhcpv4Options,
+    put_option,
 };
-use sextant_responders::dhcpv4::option::{self, DhcpOption};
+use sextant_responders::dhcpv4::option::{self, DecodedDhcpv4Option};
 use sextant_responders::dhcpv4::{CLIENT_PORT, SERVER_PORT};
 use sextant_responders::frame::{Ipv4Addresses, Ipv4FrameBuilder, Ipv4Packet, UdpDatagram};
 use std::net::Ipv4Addr;
@@ -131,12 +132,12 @@ impl Query {
     }
 
     /// Of a type.
-    pub fn new(kind: MessageType) -> Self {
+    pub fn new(kind: Dhcpv4MessageType) -> Self {
         Self::bare().with(option::MESSAGE_TYPE, &[kind as u8])
     }
 
     /// To one server.
-    pub fn to_server(kind: MessageType) -> Self {
+    pub fn to_server(kind: Dhcpv4MessageType) -> Self {
         Self::new(kind).with(option::SERVER_ID, &SERVER.octets())
     }
 
@@ -166,7 +167,7 @@ impl Query {
 
     pub fn body(&self) -> Vec<u8> {
         let [a, b, c, d, e, f] = self.mac.0;
-        let message = Message {
+        let message = Dhcpv4Message {
             op: self.op,
             hardware_type: 1,
             hardware_len: self.hardware_len,
@@ -181,7 +182,7 @@ impl Query {
             hardware_address: [a, b, c, d, e, f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
             server_name: &self.server_name,
             boot_file: &self.boot_file,
-            options: Message::parse(EMPTY, 0).unwrap().options,
+            options: Dhcpv4Message::parse(EMPTY, 0).unwrap().options,
         };
         let mut bytes = Vec::new();
         message.put_fields(&mut bytes);
@@ -227,7 +228,7 @@ pub fn tell(frame: &[u8]) -> String {
         (datagram.source_port, datagram.destination_port),
         (SERVER_PORT, CLIENT_PORT)
     );
-    let message = Message::parse(datagram.body, datagram.offset).unwrap();
+    let message = Dhcpv4Message::parse(datagram.body, datagram.offset).unwrap();
     assert_eq!(
         (message.op, message.transaction, message.hops),
         (BOOT_REPLY, TRANSACTION, 0)
@@ -255,19 +256,29 @@ pub fn tell(frame: &[u8]) -> String {
     lines.join("\n")
 }
 
-fn told(options: Options<'_>) -> impl Iterator<Item = String> {
-    options.map(|raw| match DhcpOption::decode(raw.unwrap()).unwrap() {
-        DhcpOption::MessageType(kind) => kind.name().to_owned(),
-        DhcpOption::Routers(addresses) => {
-            format!("Routers {:?}", addresses.iter().collect::<Vec<_>>())
-        }
-        DhcpOption::DnsServers(addresses) => {
-            format!("DnsServers {:?}", addresses.iter().collect::<Vec<_>>())
-        }
-        DhcpOption::HostName(text) => format!("HostName {:?}", String::from_utf8_lossy(text)),
-        DhcpOption::DomainName(text) => format!("DomainName {:?}", String::from_utf8_lossy(text)),
-        DhcpOption::Message(text) => format!("Message {:?}", String::from_utf8_lossy(text)),
-        DhcpOption::BootFile(text) => format!("BootFile {:?}", String::from_utf8_lossy(text)),
-        other => format!("{other:?}"),
-    })
+fn told(options: RawDhcpv4Options<'_>) -> impl Iterator<Item = String> {
+    options.map(
+        |raw| match DecodedDhcpv4Option::decode(raw.unwrap()).unwrap() {
+            DecodedDhcpv4Option::MessageType(kind) => kind.name().to_owned(),
+            DecodedDhcpv4Option::Routers(addresses) => {
+                format!("Routers {:?}", addresses.iter().collect::<Vec<_>>())
+            }
+            DecodedDhcpv4Option::DnsServers(addresses) => {
+                format!("DnsServers {:?}", addresses.iter().collect::<Vec<_>>())
+            }
+            DecodedDhcpv4Option::HostName(text) => {
+                format!("HostName {:?}", String::from_utf8_lossy(text))
+            }
+            DecodedDhcpv4Option::DomainName(text) => {
+                format!("DomainName {:?}", String::from_utf8_lossy(text))
+            }
+            DecodedDhcpv4Option::Message(text) => {
+                format!("Message {:?}", String::from_utf8_lossy(text))
+            }
+            DecodedDhcpv4Option::BootFile(text) => {
+                format!("BootFile {:?}", String::from_utf8_lossy(text))
+            }
+            other => format!("{other:?}"),
+        },
+    )
 }

@@ -2,7 +2,7 @@
 
 use super::{ROUTER_MAC, address};
 use sextant_model::{MacAddr, solicited_node};
-use sextant_responders::frame::{Addresses, FrameBuilder};
+use sextant_responders::frame::{FrameBuilder, Ipv6Addresses};
 use sextant_responders::neighbor::{Change, Ends, NeighborCache, Target};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
@@ -54,7 +54,7 @@ pub fn after(milliseconds: u64) -> Instant {
 
 /// A message of this type with these octets after the checksum.
 pub fn icmpv6(source: Ipv6Addr, destination: Ipv6Addr, kind: u8, body: &[u8]) -> Vec<u8> {
-    let addresses = Addresses {
+    let addresses = Ipv6Addresses {
         source_mac: OLD,
         destination_mac: ROUTER_MAC,
         source,

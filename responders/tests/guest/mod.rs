@@ -20,10 +20,12 @@ use sextant_model::{
     Dhcpv6Options, Dhcpv6Service, LeasedAddress, MacAddr, NetworkId, PortId, Pref64, Punt,
     RouterPreference,
 };
-use sextant_responders::dhcpv6::codec::{Message, MessageType, Options, put_option};
-use sextant_responders::dhcpv6::option::{self, DhcpOption, Ia, IaKind};
+use sextant_responders::dhcpv6::codec::{
+    Dhcpv6Message, Dhcpv6MessageType, RawDhcpv6Options, put_option,
+};
+use sextant_responders::dhcpv6::option::{self, DecodedDhcpv6Option, Ia, IaKind};
 use sextant_responders::dhcpv6::{ALL_SERVERS, CLIENT_PORT, SERVER_PORT, domain};
-use sextant_responders::frame::{Addresses, FrameBuilder, Ipv6Packet, UdpDatagram};
+use sextant_responders::frame::{FrameBuilder, Ipv6Addresses, Ipv6Packet, UdpDatagram};
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
@@ -112,7 +114,7 @@ pub fn solicitation_punt() -> Punt {
 
 /// A Router Solicitation with these octets after the checksum.
 pub fn solicitation(source: Ipv6Addr, body: &[u8]) -> Vec<u8> {
-    let addresses = Addresses {
+    let addresses = Ipv6Addresses {
         source_mac: GUEST_MAC,
         destination_mac: MacAddr([0x33, 0x33, 0, 0, 0, 2]),
         source,
@@ -197,17 +199,17 @@ pub fn dhcpv6(service: Dhcpv6Service) -> Punt {
 #[derive(Clone)]
 pub struct Query {
     pub bytes: Vec<u8>,
-    pub addresses: Addresses,
+    pub addresses: Ipv6Addresses,
     pub port: u16,
 }
 
 impl Query {
     /// Only the header.
-    pub fn bare(kind: MessageType) -> Self {
+    pub fn bare(kind: Dhcpv6MessageType) -> Self {
         let [a, b, c] = TRANSACTION;
         Self {
             bytes: vec![kind as u8, a, b, c],
-            addresses: Addresses {
+            addresses: Ipv6Addresses {
                 source_mac: GUEST_MAC,
                 destination_mac: MacAddr([0x33, 0x33, 0, 1, 0, 2]),
                 source: guest_address(),
@@ -218,12 +220,12 @@ impl Query {
     }
 
     /// With the client identifier.
-    pub fn new(kind: MessageType) -> Self {
+    pub fn new(kind: Dhcpv6MessageType) -> Self {
         Self::bare(kind).with(option::CLIENT_ID, &CLIENT_DUID)
     }
 
     /// With both identifiers.
-    pub fn to_server(kind: MessageType) -> Self {
+    pub fn to_server(kind: Dhcpv6MessageType) -> Self {
         Self::new(kind).with(option::SERVER_ID, &SERVER_DUID)
     }
 
@@ -281,46 +283,46 @@ pub fn tell(frame: &[u8]) -> String {
         (datagram.source_port, datagram.destination_port),
         (SERVER_PORT, CLIENT_PORT)
     );
-    let message = Message::parse(datagram.body, datagram.offset).unwrap();
+    let message = Dhcpv6Message::parse(datagram.body, datagram.offset).unwrap();
     assert_eq!(message.transaction, TRANSACTION);
     let mut lines = vec![message.kind.name().to_owned()];
     tell_options(message.options, "", &mut lines);
     lines.join("\n")
 }
 
-fn tell_options(options: Options<'_>, indent: &str, lines: &mut Vec<String>) {
+fn tell_options(options: RawDhcpv6Options<'_>, indent: &str, lines: &mut Vec<String>) {
     for option in options {
-        let option = DhcpOption::decode(option.unwrap()).unwrap();
+        let option = DecodedDhcpv6Option::decode(option.unwrap()).unwrap();
         lines.push(format!("{indent}{}", describe(option)));
         let deeper = format!("{indent}  ");
         match option {
-            DhcpOption::Ia(ia) => tell_options(ia.options, &deeper, lines),
-            DhcpOption::IaAddress(ia) => tell_options(ia.options, &deeper, lines),
+            DecodedDhcpv6Option::Ia(ia) => tell_options(ia.options, &deeper, lines),
+            DecodedDhcpv6Option::IaAddress(ia) => tell_options(ia.options, &deeper, lines),
             _ => {}
         }
     }
 }
 
-fn describe(option: DhcpOption<'_>) -> String {
+fn describe(option: DecodedDhcpv6Option<'_>) -> String {
     match option {
-        DhcpOption::ClientId(duid) if duid == CLIENT_DUID => "client identifier".into(),
-        DhcpOption::ServerId(duid) if duid == SERVER_DUID => "server identifier".into(),
-        DhcpOption::Ia(Ia {
+        DecodedDhcpv6Option::ClientId(duid) if duid == CLIENT_DUID => "client identifier".into(),
+        DecodedDhcpv6Option::ServerId(duid) if duid == SERVER_DUID => "server identifier".into(),
+        DecodedDhcpv6Option::Ia(Ia {
             kind, iaid, t1, t2, ..
         }) => format!("{kind:?} iaid={iaid} t1={t1} t2={t2}"),
-        DhcpOption::IaAddress(ia) => {
+        DecodedDhcpv6Option::IaAddress(ia) => {
             format!(
                 "{} preferred={} valid={}",
                 ia.address, ia.preferred, ia.valid
             )
         }
-        DhcpOption::StatusCode { code, message } => {
+        DecodedDhcpv6Option::StatusCode { code, message } => {
             format!("status {code} {:?}", String::from_utf8_lossy(message))
         }
-        DhcpOption::DnsServers(servers) => {
+        DecodedDhcpv6Option::DnsServers(servers) => {
             format!("DNS servers {:?}", servers.iter().collect::<Vec<_>>())
         }
-        DhcpOption::DomainList(names) => format!("domains {:?}", domains(names)),
+        DecodedDhcpv6Option::DomainList(names) => format!("domains {:?}", domains(names)),
         other => format!("{other:?}"),
     }
 }

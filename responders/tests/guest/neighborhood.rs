@@ -5,7 +5,7 @@ use super::link::*;
 use super::property::honest;
 use sextant_responders::default_routers::{DefaultRouters, MAX_ROUTERS, Reachability};
 use sextant_responders::frame::{Icmpv6Message, Ipv6Packet};
-use sextant_responders::neighbor::{Heard, NeighborCache, State, Timing};
+use sextant_responders::neighbor::{HeardNeighbor, NeighborCache, NeighborState, Timing};
 use sextant_responders::ra::HeardAdvertisement;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -47,9 +47,9 @@ impl Neighborhood {
             let known = before.get(change.address).unwrap();
             let ceased = (known.router(), change.router) == (Some(true), Some(false));
             match change.state {
-                State::Unreachable => {}
+                NeighborState::Unreachable => {}
                 // An answer from elsewhere has waited for the one that is known to answer as well.
-                State::Reachable => {
+                NeighborState::Reachable => {
                     assert!(known.answers() && (change.mac != known.mac() || ceased));
                 }
                 _ => panic!("time brings nothing else: {change:?}"),
@@ -84,14 +84,14 @@ impl Neighborhood {
 
     /// A frame is heard: it concerns no one but the next hop that it is about, and nothing grows.
     pub fn hear(&mut self, frame: &[u8]) {
-        if let Ok(heard) = Heard::parse(frame) {
+        if let Ok(heard) = HeardNeighbor::parse(frame) {
             assert!(heard.mac.is_none_or(|mac| !mac.is_multicast()));
             self.cache.handle_message(&heard, self.now);
             let change = self.cache.poll_event();
             assert!(change.is_none_or(|change| change.address == heard.address));
         }
         if let Ok(advertisement) = HeardAdvertisement::parse(frame) {
-            assert!(Heard::parse(frame).is_ok(), "both read it");
+            assert!(HeardNeighbor::parse(frame).is_ok(), "both read it");
             let known = Reachability::default();
             self.routers
                 .handle_advertisement(&advertisement, known, self.now);
@@ -102,9 +102,11 @@ impl Neighborhood {
         for neighbor in self.cache.iter() {
             let resolved = neighbor.mac().is_some();
             match neighbor.state() {
-                State::Incomplete => assert!(!resolved),
-                State::Reachable | State::Stale | State::Probe => assert!(resolved),
-                State::Unreachable => {}
+                NeighborState::Incomplete => assert!(!resolved),
+                NeighborState::Reachable | NeighborState::Stale | NeighborState::Probe => {
+                    assert!(resolved)
+                }
+                NeighborState::Unreachable => {}
             }
         }
     }

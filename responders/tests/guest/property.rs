@@ -2,7 +2,7 @@
 
 use super::*;
 use sextant_responders::dhcpv4;
-use sextant_responders::dhcpv6::codec::RawOption;
+use sextant_responders::dhcpv6::codec::RawDhcpv6Option;
 use sextant_responders::dhcpv6::relay::RelayMessage;
 use sextant_responders::frame::{Icmpv6Message, Ipv4Packet};
 use sextant_responders::{Verdict, respond};
@@ -44,7 +44,7 @@ fn ipv4_is_whole(frame: &[u8], mtu: u16) {
     let packet = Ipv4Packet::parse(frame).unwrap();
     assert_eq!(packet.offset + packet.payload.len(), frame.len());
     let datagram = UdpDatagram::parse_ipv4(&packet).unwrap();
-    let message = dhcpv4::codec::Message::parse(datagram.body, datagram.offset).unwrap();
+    let message = dhcpv4::codec::Dhcpv4Message::parse(datagram.body, datagram.offset).unwrap();
     assert!(message.options.flatten().count() > 1);
 }
 
@@ -126,13 +126,13 @@ pub fn codec_loses_nothing(bytes: &[u8]) {
             assert_eq!(&bytes[offset..offset + relayed.len()], relayed);
         }
     }
-    for option in Options::new(bytes, 0).flatten() {
+    for option in RawDhcpv6Options::new(bytes, 0).flatten() {
         option_survives(option);
     }
 }
 
-fn option_survives(raw: RawOption<'_>) {
-    let Ok(option) = DhcpOption::decode(raw) else {
+fn option_survives(raw: RawDhcpv6Option<'_>) {
+    let Ok(option) = DecodedDhcpv6Option::decode(raw) else {
         return;
     };
     let mut wire = Vec::new();
@@ -201,7 +201,7 @@ pub fn honest_ipv4(mut frame: Vec<u8>) -> Vec<u8> {
 /// What is decoded is put back octet by octet: the fields of a message, and each option by itself. However the areas
 /// refer to one another, no octet is read as an option twice.
 pub fn dhcpv4_codec_loses_nothing(bytes: &[u8]) {
-    let Ok(message) = dhcpv4::codec::Message::parse(bytes, 0) else {
+    let Ok(message) = dhcpv4::codec::Dhcpv4Message::parse(bytes, 0) else {
         return;
     };
     let mut again = Vec::new();
@@ -214,7 +214,7 @@ pub fn dhcpv4_codec_loses_nothing(bytes: &[u8]) {
         assert_eq!(&bytes[raw.offset..whole.end], raw.value);
         assert!(!read[whole.clone()].contains(&true));
         read[whole].fill(true);
-        if let Ok(option) = dhcpv4::option::DhcpOption::decode(raw) {
+        if let Ok(option) = dhcpv4::option::DecodedDhcpv4Option::decode(raw) {
             let mut wire = Vec::new();
             option.put(&mut wire);
             assert_eq!(wire, bytes[raw.offset - 2..raw.offset + raw.value.len()]);

@@ -2,7 +2,7 @@
 
 use super::{GUEST_MAC, ROUTER_MAC};
 use sextant_model::{IcmpError, Problem, Punt};
-use sextant_responders::frame::{Addresses, FrameBuilder, Ipv4Addresses, Ipv4FrameBuilder};
+use sextant_responders::frame::{FrameBuilder, Ipv4Addresses, Ipv4FrameBuilder, Ipv6Addresses};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 pub const GUEST: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xa, 0, 0, 0, 0, 0x11);
@@ -31,7 +31,7 @@ pub fn error(problem: Problem, source: impl Into<IpAddr>) -> Punt {
 
 /// A datagram of so many octets to somebody far away.
 pub fn datagram(octets: usize) -> Vec<u8> {
-    let addresses = Addresses {
+    let addresses = Ipv6Addresses {
         source_mac: GUEST_MAC,
         destination_mac: ROUTER_MAC,
         source: GUEST,

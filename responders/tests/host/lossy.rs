@@ -14,8 +14,8 @@ use sextant_model::{
     ROUTER_INTERFACE_OWNER, Settings, Subnet, SubnetId, Uplink,
 };
 use sextant_responders::host::{FrameKind, Host, HostEvent, OutgoingFrame, RouterPorts, Time, Way};
-use sextant_responders::neighbor::State;
-use sextant_responders::prefix_client::{State as ClientState, duid};
+use sextant_responders::neighbor::NeighborState;
+use sextant_responders::prefix_client::{PrefixClientState, duid};
 use sextant_responders::ra_schedule::MIN_DELAY_BETWEEN_RAS;
 use sextant_responders::{Learned, respond};
 use std::collections::BTreeMap;
@@ -346,7 +346,7 @@ impl World {
     /// All is known, here and to the owner, and it is true.
     fn is_as_it_should_be(&self) {
         let states: Vec<_> = self.host.prefix_clients().states().collect();
-        assert_eq!(states, [ClientState::Bound; SUBNETS]);
+        assert_eq!(states, [PrefixClientState::Bound; SUBNETS]);
         for id in subnets() {
             let duid = duid(id);
             let known = self.facts.delegations().get(&id);
@@ -360,7 +360,7 @@ impl World {
             .map(|known| (known.address(), (known.state(), known.mac().unwrap())))
             .collect();
         let stations = self.outside.stations.iter();
-        let expected = stations.map(|(address, mac)| (*address, (State::Reachable, *mac)));
+        let expected = stations.map(|(address, mac)| (*address, (NeighborState::Reachable, *mac)));
         assert_eq!(known, expected.collect());
         let outside = &self.facts.outside()[&(chassis(), OUTSIDE)];
         assert_eq!(outside.neighbors, self.outside.stations);

@@ -5,7 +5,7 @@ use crate::guest::link::arp;
 use crate::uplinks::{FIRST, OWN, said};
 use ipnet::Ipv6Net;
 use sextant_model::{KnownNeighbor, MacAddr, PortId, Punt, RouterPreference};
-use sextant_responders::dhcpv6::codec::MessageType;
+use sextant_responders::dhcpv6::codec::Dhcpv6MessageType;
 use sextant_responders::dhcpv6::option::IA_PD;
 use sextant_responders::prefix_client::IAID;
 use sextant_responders::respond;
@@ -71,11 +71,11 @@ impl OutsideWorld {
         let asked = Asked::read(frame);
         let is_bound = self.bindings.contains_key(&asked.client);
         let mut answer = match asked.kind {
-            MessageType::Solicit => self.give(&asked, ADVERTISE),
-            MessageType::Renew | MessageType::Rebind if !is_bound => {
+            Dhcpv6MessageType::Solicit => self.give(&asked, ADVERTISE),
+            Dhcpv6MessageType::Renew | Dhcpv6MessageType::Rebind if !is_bound => {
                 Said::to(REPLY, &asked).refusing(NO_BINDING)
             }
-            MessageType::Release => {
+            Dhcpv6MessageType::Release => {
                 self.bindings.remove(&asked.client);
                 Said::to(REPLY, &asked).status(0)
             }
@@ -90,7 +90,7 @@ impl OutsideWorld {
         answer
     }
 
-    fn give(&self, asked: &Asked, kind: MessageType) -> Said {
+    fn give(&self, asked: &Asked, kind: Dhcpv6MessageType) -> Said {
         let (preferred, valid) = LIFETIMES;
         let prefixes = [(prefix_for(&asked.client), preferred, valid)];
         Said::to(kind, asked).with(IA_PD, &association(IAID, TIMES, &prefixes, None))

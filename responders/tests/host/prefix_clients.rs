@@ -11,9 +11,9 @@ use sextant_model::{
 use sextant_responders::Learned;
 use sextant_responders::dhcpv6::codec::put_option;
 use sextant_responders::dhcpv6::{CLIENT_PORT, SERVER_PORT};
-use sextant_responders::frame::{Addresses, FrameBuilder};
+use sextant_responders::frame::{FrameBuilder, Ipv6Addresses};
 use sextant_responders::host::{HostEvent, PrefixClients, Time, Way};
-use sextant_responders::prefix_client::{Heard, State, duid};
+use sextant_responders::prefix_client::{HeardServer, PrefixClientState, duid};
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
@@ -339,8 +339,8 @@ fn on_another_network_it_begins_anew_and_gives_back_what_it_had() {
     let count = |kind| asked.iter().filter(|sent| **sent == kind).count();
     assert!(count(RELEASE) > 0 && count(SOLICIT) > 0, "{asked:?}");
     assert_eq!(count(RELEASE) + count(SOLICIT), asked.len(), "{asked:?}");
-    let states: Vec<State> = story.clients.states().collect();
-    assert_eq!(states, [State::Soliciting]);
+    let states: Vec<PrefixClientState> = story.clients.states().collect();
+    assert_eq!(states, [PrefixClientState::Soliciting]);
 }
 
 #[test]
@@ -358,8 +358,8 @@ fn what_is_given_back_is_left_to_another_hypervisor_that_asks_for_it() {
 }
 
 /// A server's Reply to the client's message in a frame.
-fn reply_to(frame: &[u8], server: &[u8]) -> Heard {
-    let addresses = Addresses {
+fn reply_to(frame: &[u8], server: &[u8]) -> HeardServer {
+    let addresses = Ipv6Addresses {
         source_mac: MacAddr([2, 0, 0, 0, 0, 1]),
         destination_mac: MAC,
         source: MacAddr([2, 0, 0, 0, 0, 1]).link_local(),
@@ -372,7 +372,7 @@ fn reply_to(frame: &[u8], server: &[u8]) -> Heard {
     for (code, value) in [(1, &duid(SUBNET)[..]), (2, server)] {
         put_option(out, code, |out| out.extend(value));
     }
-    Heard::parse(&reply.finish()).unwrap()
+    HeardServer::parse(&reply.finish()).unwrap()
 }
 
 #[test]

@@ -3,20 +3,20 @@
 use super::*;
 
 /// A next hop in each state at 10 s, with the MAC `OLD` where it has one.
-fn in_state(state: State) -> NeighborCache {
+fn in_state(state: NeighborState) -> NeighborCache {
     let now = after(10_000);
     let mut cache = NeighborCache::new(Timing::default());
-    let remembered = (state != State::Incomplete).then_some(OLD);
+    let remembered = (state != NeighborState::Incomplete).then_some(OLD);
     cache.want(target(), remembered, now, LONG);
     let polls = match state {
-        State::Incomplete | State::Reachable | State::Probe => 1,
-        State::Stale => 0,
-        State::Unreachable => 4,
+        NeighborState::Incomplete | NeighborState::Reachable | NeighborState::Probe => 1,
+        NeighborState::Stale => 0,
+        NeighborState::Unreachable => 4,
     };
     for at in 0..polls {
         due(&mut cache, now + Duration::from_secs(at));
     }
-    if state == State::Reachable {
+    if state == NeighborState::Reachable {
         hear(&mut cache, now, &advertised(SOLICITED, None));
     }
     assert_eq!(neighbor(&cache).state(), state);
@@ -35,12 +35,12 @@ fn outcome(mut cache: NeighborCache, frame: &[u8]) -> String {
     format!("{}{mark}", neighbor.state().as_str())
 }
 
-const STATES: [State; 5] = [
-    State::Incomplete,
-    State::Reachable,
-    State::Stale,
-    State::Probe,
-    State::Unreachable,
+const STATES: [NeighborState; 5] = [
+    NeighborState::Incomplete,
+    NeighborState::Reachable,
+    NeighborState::Stale,
+    NeighborState::Probe,
+    NeighborState::Unreachable,
 ];
 
 /// A state; Solicited and Override; then what follows without a MAC, with the known one, with another.
@@ -129,12 +129,12 @@ fn a_source_link_layer_address_makes_stale_what_it_changes() {
     for kind in kinds {
         for state in STATES {
             let unchanged = match state {
-                State::Incomplete => "stale",
+                NeighborState::Incomplete => "stale",
                 other => other.as_str(),
             };
             assert_eq!(outcome(in_state(state), &kind(OLD)), unchanged);
             let changed = match state {
-                State::Reachable => "stale",
+                NeighborState::Reachable => "stale",
                 _ => "stale'",
             };
             assert_eq!(outcome(in_state(state), &kind(NEW)), changed);
@@ -146,11 +146,17 @@ fn a_source_link_layer_address_makes_stale_what_it_changes() {
 fn an_answer_to_another_gateway_port_confirms_nothing() {
     let body = about(SOLICITED | OVERRIDE, NEXT_HOP, &option(2, OLD));
     let overheard = icmpv6(NEXT_HOP, address("fe80::99"), 136, &body);
-    assert_eq!(outcome(in_state(State::Stale), &overheard), "stale");
-    assert_eq!(outcome(in_state(State::Incomplete), &overheard), "stale");
+    assert_eq!(outcome(in_state(NeighborState::Stale), &overheard), "stale");
+    assert_eq!(
+        outcome(in_state(NeighborState::Incomplete), &overheard),
+        "stale"
+    );
     let arp_overheard = arp(2, OLD, NEXT_HOP4, [203, 0, 113, 77].into());
     let mut cache = NeighborCache::new(Timing::default());
     cache.want(target4(), None, after(0), LONG);
     let change = hear(&mut cache, after(0), &arp_overheard).unwrap();
-    assert_eq!((change.mac, change.state), (Some(OLD), State::Stale));
+    assert_eq!(
+        (change.mac, change.state),
+        (Some(OLD), NeighborState::Stale)
+    );
 }

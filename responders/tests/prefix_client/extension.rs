@@ -3,9 +3,9 @@
 use crate::guest::SERVER_DUID;
 use crate::guest::delegation::*;
 use crate::guest::link::{START, after};
-use sextant_responders::dhcpv6::codec::MessageType::{Rebind, Renew, Request, Solicit};
+use sextant_responders::dhcpv6::codec::Dhcpv6MessageType::{Rebind, Renew, Request, Solicit};
 use sextant_responders::dhcpv6::option;
-use sextant_responders::prefix_client::{Client, Effect, Lease, State};
+use sextant_responders::prefix_client::{Client, Effect, Lease, PrefixClientState};
 use std::time::Duration;
 
 /// At T1: the Renew.
@@ -34,14 +34,14 @@ fn at_t1_the_server_is_asked_to_extend() {
     let mut asking = Asking::bound();
     assert_eq!(asking.after(499_999), None);
     let renew = asking.after(1).expect("T1 has come");
-    assert_eq!(asking.client.state(), State::Renewing);
+    assert_eq!(asking.client.state(), PrefixClientState::Renewing);
     assert_eq!(renew.kind, Renew);
     assert_eq!(renew.server.as_deref(), Some(&SERVER_DUID[..]));
     assert_eq!(renew.prefix, Some(net(USUAL.0)));
     assert_eq!(renew.requested, [option::SOL_MAX_RT]);
     let reply = Said::to(REPLY, &renew).giving((600, 900), &[(USUAL.0, 1200, 2400)]);
     assert_eq!(asking.hear(&reply), Effect::Extended);
-    assert_eq!(asking.client.state(), State::Bound);
+    assert_eq!(asking.client.state(), PrefixClientState::Bound);
     assert_eq!(
         asking.times(),
         [Some(600), Some(900), Some(1200), Some(2400)]
@@ -61,12 +61,12 @@ fn at_t2_all_servers_are_asked_and_at_the_end_for_any_prefix() {
     assert_eq!(kinds[4..], [Rebind; 5]);
     let distances: Vec<_> = sent.iter().map(|(_, after)| after.div_ceil(1000)).collect();
     assert_eq!(distances, [10, 20, 40, 80, 150, 10, 20, 40, 80]);
-    assert_eq!(asking.client.state(), State::Rebinding);
+    assert_eq!(asking.client.state(), PrefixClientState::Rebinding);
     let rebind = asking.next();
     assert_eq!((rebind.kind, &rebind.server), (Rebind, &None));
     assert_eq!(rebind.prefix, Some(net(USUAL.0)));
     let end = after(500) + Duration::from_secs(2000);
-    while asking.client.state() == State::Rebinding {
+    while asking.client.state() == PrefixClientState::Rebinding {
         assert_eq!(asking.prefix(), Some(net(USUAL.0)));
         asking.now = asking.client.poll_timeout().unwrap();
         asking.poll();
@@ -107,7 +107,7 @@ fn a_server_that_knows_nothing_of_the_lease_is_asked_for_it() {
         let (mut asking, renew) = renewing();
         let unknown = said(Said::to(REPLY, &renew), 3);
         assert_eq!(asking.hear(&unknown), Effect::Refused("NoBinding"));
-        assert_eq!(asking.client.state(), State::Requesting);
+        assert_eq!(asking.client.state(), PrefixClientState::Requesting);
         assert_eq!(asking.prefix(), Some(net(USUAL.0)), "until it is answered");
         let request = asking.poll().expect("at once");
         assert_eq!(
@@ -135,7 +135,7 @@ fn a_lease_that_its_server_knows_nothing_of_ends_when_it_is_not_given_again() {
     let refusal = Said::to(REPLY, &request).refusing(6);
     assert_eq!(asking.hear(&refusal), Effect::Lost);
     assert_eq!(asking.prefix(), None);
-    assert_eq!(asking.client.state(), State::Soliciting);
+    assert_eq!(asking.client.state(), PrefixClientState::Soliciting);
 
     let (mut asking, request) = unknown();
     let reply = Said::to(REPLY, &request).giving(TIMES, &[OTHER]);
@@ -187,7 +187,7 @@ fn a_prefix_that_is_taken_back_is_lost() {
     assert_eq!(asking.hear(&reply), Effect::Lost);
     assert_eq!(
         (asking.prefix(), asking.client.state()),
-        (None, State::Soliciting)
+        (None, PrefixClientState::Soliciting)
     );
     let solicit = asking.next();
     assert_eq!(
@@ -263,7 +263,7 @@ fn sol_max_rt_is_learned_from_any_answer() {
 #[test]
 fn a_lease_known_from_before_is_confirmed_and_counts_meanwhile() {
     let mut asking = Asking::with(Some(kept(4000)));
-    assert_eq!(asking.client.state(), State::Rebinding);
+    assert_eq!(asking.client.state(), PrefixClientState::Rebinding);
     assert_eq!(asking.client.lease(), Some(&kept(4000)));
     let rebind = asking.next();
     assert_eq!(asking.now, after(500));
@@ -283,7 +283,7 @@ fn a_lease_known_from_before_is_confirmed_and_counts_meanwhile() {
     asking.now = asking.client.poll_timeout().unwrap();
     assert_eq!(asking.now, after(500) + Duration::from_secs(10));
     assert_eq!(asking.poll(), None);
-    assert_eq!(asking.client.state(), State::Bound);
+    assert_eq!(asking.client.state(), PrefixClientState::Bound);
     assert_eq!(asking.client.lease(), Some(&kept(4000)));
     assert_eq!(asking.client.poll_timeout(), kept(4000).renew_at);
 }
@@ -297,13 +297,16 @@ fn a_lease_known_from_before_that_nobody_confirms_is_extended_as_it_is_time() {
     assert_eq!(rebind.elapsed, 0, "another exchange");
     asking.now = after(16_000);
     assert_eq!(asking.poll(), None);
-    assert_eq!(asking.client.state(), State::Soliciting);
+    assert_eq!(asking.client.state(), PrefixClientState::Soliciting);
 }
 
 #[test]
 fn a_lease_that_has_ended_before_is_a_wish() {
     let mut client = Client::new(subnet(), sender(), Some(kept(5)), after(5000), MIDDLE);
-    assert_eq!((client.state(), client.lease()), (State::Soliciting, None));
+    assert_eq!(
+        (client.state(), client.lease()),
+        (PrefixClientState::Soliciting, None)
+    );
     let solicit = Asked::read(&polled(&mut client, after(6000), MIDDLE)[0]);
     assert_eq!(solicit.prefix, Some(net(USUAL.0)));
 }

@@ -4,7 +4,7 @@ use crate::guest::delegation::*;
 use crate::guest::{SERVER_DUID, link::START};
 use sextant_responders::dhcpv6::codec::put_option;
 use sextant_responders::dhcpv6::option;
-use sextant_responders::prefix_client::{Client, Effect, State};
+use sextant_responders::prefix_client::{Client, Effect, PrefixClientState};
 use std::time::{Duration, Instant};
 
 /// What comes of a Reply with this.
@@ -26,7 +26,7 @@ fn refused(given: Given) -> &'static str {
 fn a_lease_has_the_times_that_the_server_says() {
     let (effect, asking) = granted((500, 800), &[USUAL]);
     assert_eq!(effect, Effect::Granted);
-    assert_eq!(asking.client.state(), State::Bound);
+    assert_eq!(asking.client.state(), PrefixClientState::Bound);
     assert_eq!(asking.prefix(), Some(net(USUAL.0)));
     assert_eq!(asking.client.lease().unwrap().server, SERVER_DUID);
     assert_eq!(
@@ -116,7 +116,7 @@ fn an_association_that_contradicts_itself_counts_as_absent() {
     for (t1, t2) in [(801, 800), (FOR_EVER, 800)] {
         let (effect, asking) = granted((t1, t2), &[USUAL]);
         assert_eq!(effect, Effect::Refused("T1 is after T2"));
-        assert_eq!(asking.client.state(), State::Soliciting);
+        assert_eq!(asking.client.state(), PrefixClientState::Soliciting);
     }
 }
 
@@ -153,7 +153,7 @@ fn an_answer_has_to_be_about_what_was_asked() {
         let request = asking.choose(USUAL);
         let refusal = Said::to(REPLY, &request).refusing(status);
         assert_eq!(asking.hear(&refusal), Effect::Refused(name));
-        assert_eq!(asking.client.state(), State::Soliciting);
+        assert_eq!(asking.client.state(), PrefixClientState::Soliciting);
     }
 }
 

@@ -4,10 +4,10 @@ use crate::guest::delegation::*;
 use crate::guest::property::honest;
 use crate::guest::{CLIENT_DUID, SERVER_DUID, TRANSACTION, address};
 use sextant_model::{NetworkId, Punt};
-use sextant_responders::dhcpv6::codec::MessageType;
+use sextant_responders::dhcpv6::codec::Dhcpv6MessageType;
 use sextant_responders::dhcpv6::option;
 use sextant_responders::frame::Refusal;
-use sextant_responders::prefix_client::Heard;
+use sextant_responders::prefix_client::HeardServer;
 use sextant_responders::{Learned, Verdict, respond};
 
 fn reply() -> Said {
@@ -18,7 +18,7 @@ fn reply() -> Said {
 }
 
 fn refused(said: &Said) -> (&'static str, &'static str) {
-    let (name, refusal) = Heard::parse(&said.frame()).unwrap_err();
+    let (name, refusal) = HeardServer::parse(&said.frame()).unwrap_err();
     match refusal {
         Refusal::Ignored(reason) => (name, reason),
         Refusal::Malformed(malformed) => {
@@ -42,7 +42,7 @@ fn a_servers_message_is_noted_with_the_client_that_it_is_for() {
         [Learned::PrefixClientMessage(NetworkId::MIN, heard)]
     );
     assert_eq!((punt.kind(), punt.vlan_tci()), ("delegation", 0));
-    let request = Said::bare(MessageType::Request, TRANSACTION);
+    let request = Said::bare(Dhcpv6MessageType::Request, TRANSACTION);
     let answer = respond(&punt, &request.frame());
     assert_eq!(answer.outcome.message, "request");
     assert_eq!(
@@ -64,10 +64,10 @@ fn where_a_servers_message_comes_from_and_goes_to() {
     assert_eq!(refused(&said), ("reply", "source is not link-local"));
     let mut frame = reply().frame();
     frame[60] ^= 1;
-    let (name, _) = Heard::parse(&frame).unwrap_err();
+    let (name, _) = HeardServer::parse(&frame).unwrap_err();
     assert_eq!(name, "udp", "its checksum is wrong");
     frame[12] = 8;
-    assert_eq!(Heard::parse(&frame).unwrap_err().0, "frame");
+    assert_eq!(HeardServer::parse(&frame).unwrap_err().0, "frame");
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_message_cut_anywhere_is_refused_unless_an_option_ends_there() {
     let whole = reply().frame();
     let association = whole.len() - (4 + 12 + 4 + 25);
     for length in 0..whole.len() {
-        let cut = Heard::parse(&honest(whole[..length].to_vec()));
+        let cut = HeardServer::parse(&honest(whole[..length].to_vec()));
         assert_eq!(cut.is_ok(), length == association, "{length}");
     }
 }

@@ -6,9 +6,9 @@ use crate::guest::link::START;
 use crate::guest::property::honest;
 use ipnet::Ipv6Net;
 use proptest::prelude::*;
-use sextant_responders::dhcpv6::codec::MessageType;
+use sextant_responders::dhcpv6::codec::Dhcpv6MessageType;
 use sextant_responders::dhcpv6::option;
-use sextant_responders::prefix_client::{Client, Effect, Heard, Lease, State};
+use sextant_responders::prefix_client::{Client, Effect, HeardServer, Lease, PrefixClientState};
 use std::net::Ipv6Addr;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ enum Step {
 /// An answer as a server, or a madman, gives it.
 #[derive(Clone, Debug)]
 struct Answer {
-    kind: MessageType,
+    kind: Dhcpv6MessageType,
     times: (u32, u32),
     prefixes: Vec<(Ipv6Net, u32, u32)>,
     status: Option<u16>,
@@ -161,10 +161,10 @@ fn play(known: Option<Lease>, steps: &[(Step, u64)]) {
         assert!(frames.len() <= usize::from(!was_done));
         if let Some(frame) = frames.first() {
             let asks = Asked::read(frame);
-            assert_eq!(released, asks.kind == MessageType::Release);
+            assert_eq!(released, asks.kind == Dhcpv6MessageType::Release);
             asked = Some(asks);
         }
-        assert_eq!(released, client.state() == State::Releasing);
+        assert_eq!(released, client.state() == PrefixClientState::Releasing);
         holds(&client, now);
         assert!(polled(&mut client, now, *random).is_empty(), "all was said");
     }
@@ -189,11 +189,11 @@ impl Server {
         }
         let said = |kind| Said::from(&self.duid, kind, asked);
         match asked.kind {
-            MessageType::Solicit => Some(said(ADVERTISE).giving(self.times, &[self.given])),
-            MessageType::Renew | MessageType::Rebind if !self.bound => {
+            Dhcpv6MessageType::Solicit => Some(said(ADVERTISE).giving(self.times, &[self.given])),
+            Dhcpv6MessageType::Renew | Dhcpv6MessageType::Rebind if !self.bound => {
                 Some(said(REPLY).refusing(3))
             }
-            MessageType::Release => {
+            Dhcpv6MessageType::Release => {
                 self.bound = false;
                 Some(said(REPLY).status(0))
             }
@@ -265,7 +265,7 @@ proptest! {
 
     #[test]
     fn any_bytes_at_all(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _refused = Heard::parse(&bytes);
+        let _refused = HeardServer::parse(&bytes);
         hears_anything(&bytes);
     }
 
@@ -304,11 +304,11 @@ proptest! {
         // No more than one message in a second, or so, is sent in vain; then all is heard.
         for _ in 0..300 {
             link.go_on();
-            if link.lost.is_empty() && link.client.state() == State::Bound {
+            if link.lost.is_empty() && link.client.state() == PrefixClientState::Bound {
                 break;
             }
         }
-        prop_assert_eq!(link.client.state(), State::Bound);
+        prop_assert_eq!(link.client.state(), PrefixClientState::Bound);
         let prefix = link.client.lease().unwrap().prefix;
         for step in 0..20 {
             if forgets && step == 10 {

@@ -4,7 +4,7 @@
 use crate::guest::delegation::*;
 use crate::guest::property::honest;
 use sextant_responders::dhcpv6::option;
-use sextant_responders::prefix_client::{Client, Effect, Heard, duid};
+use sextant_responders::prefix_client::{Client, Effect, HeardServer, duid};
 use std::time::Duration;
 
 fn sample(name: &str) -> Vec<u8> {
@@ -18,10 +18,10 @@ fn sample(name: &str) -> Vec<u8> {
 }
 
 /// The server's message, as if it had been asked for in this transaction.
-fn answer(name: &str, asked: &Asked) -> Heard {
+fn answer(name: &str, asked: &Asked) -> HeardServer {
     let mut frame = sample(name);
     frame[63..66].copy_from_slice(&asked.transaction);
-    Heard::parse(&honest(frame)).unwrap()
+    HeardServer::parse(&honest(frame)).unwrap()
 }
 
 /// Ours, but for what is chosen at random and what theirs does not say.
@@ -81,7 +81,7 @@ fn the_recorded_exchange_with_our_client_in_the_place_of_neutrons() {
 fn as_recorded_the_servers_messages_are_of_another_transaction() {
     let mut asking = Asking::new();
     asking.next();
-    let heard = Heard::parse(&sample("advertise")).unwrap();
+    let heard = HeardServer::parse(&sample("advertise")).unwrap();
     assert_eq!(heard.client(), duid(subnet()));
     assert_eq!(
         asking.client.handle_message(&heard, asking.now, MIDDLE),

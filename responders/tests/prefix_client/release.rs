@@ -2,8 +2,8 @@
 
 use crate::guest::SERVER_DUID;
 use crate::guest::delegation::*;
-use sextant_responders::dhcpv6::codec::MessageType::{Release, Solicit};
-use sextant_responders::prefix_client::{Effect, State};
+use sextant_responders::dhcpv6::codec::Dhcpv6MessageType::{Release, Solicit};
+use sextant_responders::prefix_client::{Effect, PrefixClientState};
 
 #[test]
 fn a_release_is_sent_four_times() {
@@ -11,7 +11,7 @@ fn a_release_is_sent_four_times() {
     asking.client.release(asking.now, MIDDLE);
     assert_eq!(
         (asking.prefix(), asking.client.state()),
-        (None, State::Releasing)
+        (None, PrefixClientState::Releasing)
     );
     let release = asking.poll().expect("at once");
     assert_eq!(release.kind, Release);
@@ -64,7 +64,7 @@ fn who_has_nothing_gives_nothing_back() {
     assert_eq!(asking.next().kind, Solicit);
     asking.client.release(asking.now, MIDDLE);
     assert!(asking.client.is_done());
-    assert_eq!(asking.client.state(), State::Releasing);
+    assert_eq!(asking.client.state(), PrefixClientState::Releasing);
     assert_eq!(
         (asking.after(10_000), asking.client.poll_timeout()),
         (None, None)

@@ -3,9 +3,9 @@
 use crate::guest::SERVER_DUID;
 use crate::guest::delegation::*;
 use crate::guest::link::{START, after};
-use sextant_responders::dhcpv6::codec::MessageType::{Request, Solicit};
+use sextant_responders::dhcpv6::codec::Dhcpv6MessageType::{Request, Solicit};
 use sextant_responders::dhcpv6::option;
-use sextant_responders::prefix_client::{Client, Effect, State, duid};
+use sextant_responders::prefix_client::{Client, Effect, PrefixClientState, duid};
 use std::time::Duration;
 
 const ANOTHER: [u8; 10] = [0, 3, 0, 1, 2, 0, 0, 0, 0, 9];
@@ -23,7 +23,7 @@ fn the_first_solicit_is_delayed_by_up_to_a_second() {
         let client = Client::new(subnet(), sender(), None, *START, random);
         let delay = client.poll_timeout().unwrap() - *START;
         assert_eq!(delay.as_millis(), milliseconds);
-        assert_eq!(client.state(), State::Soliciting);
+        assert_eq!(client.state(), PrefixClientState::Soliciting);
     }
     let mut asking = Asking::new();
     assert_eq!(asking.poll(), None);
@@ -102,7 +102,7 @@ fn the_best_of_the_offers_of_the_first_second_is_chosen() {
     for offer in &offers {
         assert_eq!(asking.hear(offer), Effect::Taken);
         assert_eq!(asking.after(100), None, "others may offer");
-        assert_eq!(asking.client.state(), State::Soliciting);
+        assert_eq!(asking.client.state(), PrefixClientState::Soliciting);
     }
     let request = asking.next();
     assert_eq!(request.kind, Request);
@@ -111,7 +111,7 @@ fn the_best_of_the_offers_of_the_first_second_is_chosen() {
     assert_eq!((request.elapsed, request.client), (0, solicit.client));
     assert_eq!(request.requested, [option::SOL_MAX_RT]);
     assert_eq!(asking.now, after(500 + 1050));
-    assert_eq!(asking.client.state(), State::Requesting);
+    assert_eq!(asking.client.state(), PrefixClientState::Requesting);
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_server_that_does_not_keep_its_word_is_asked_less_and_less_often() {
         let request = asking.choose(USUAL);
         let refusal = Said::to(REPLY, &request).refusing(6);
         assert_eq!(asking.hear(&refusal), Effect::Refused("NoPrefixAvail"));
-        assert_eq!(asking.client.state(), State::Soliciting);
+        assert_eq!(asking.client.state(), PrefixClientState::Soliciting);
         let pause = asking.client.poll_timeout().unwrap() - asking.now;
         pause.as_secs_f64().round() as u64
     }

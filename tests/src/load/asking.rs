@@ -1,6 +1,6 @@
 //! A guest that asks for routers as fast as it is answered, from within its namespace.
 
-use super::packets::Guest as Asker;
+use super::packets::Asker;
 use crate::guest::DEVICE;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io::{ErrorKind, Read};

@@ -1,7 +1,7 @@
 //! One controller on trial: the hypervisor that it serves, the guest that asks, what both spend.
 
 use super::asking::{Asked, ask};
-use super::packets::{Guest as Asker, Question};
+use super::packets::{Asker, Question};
 use super::usage::Usage;
 use crate::error::LabError;
 use crate::guest::DEVICE;

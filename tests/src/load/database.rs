@@ -18,12 +18,12 @@ const TUNNEL_OFPORT: u16 = 65000;
 
 /// A running ovsdb-server.
 #[derive(Debug)]
-pub(crate) struct Database {
+pub(crate) struct OvsdbServer {
     socket: PathBuf,
     _server: Process,
 }
 
-impl Database {
+impl OvsdbServer {
     /// Makes an empty database and serves it.
     pub(crate) fn start(folder: &Path, name: &str) -> Result<Self, LabError> {
         let file = folder.join(format!("{name}.db"));
@@ -82,7 +82,7 @@ impl Database {
         u64::from_str_radix(&text, 16).map_err(|_| LabError::unexpected("a datapath id", text))
     }
 
-    /// Plugs interfaces in, all at once: OpenFlow port and port id. Returns what [`Database::unplug`]
+    /// Plugs interfaces in, all at once: OpenFlow port and port id. Returns what [`OvsdbServer::unplug`]
     /// takes, in the same order.
     pub(crate) fn plug<'a>(
         &self,

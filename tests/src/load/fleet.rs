@@ -2,9 +2,9 @@
 //! given, in a thread of its own, while something else is measured.
 
 use super::clients::create;
-use super::database::Database;
+use super::database::OvsdbServer;
 use super::latency::Latencies;
-use super::switch::Switch;
+use super::switch::SwitchConnection;
 use super::usage::Usage;
 use crate::api::Api;
 use crate::cloud::{Network, SubnetSpec};
@@ -26,7 +26,7 @@ const ONE: Duration = Duration::from_secs(20);
 /// A controller and hypervisors around it. Everything ends when it is dropped.
 #[derive(Debug)]
 pub struct Fleet {
-    hypervisors: Vec<Hypervisor>,
+    hypervisors: Vec<FleetHypervisor>,
     networks: Vec<Network>,
     api: Api,
     bound: usize,
@@ -67,8 +67,8 @@ impl Connecting {
 }
 
 #[derive(Debug)]
-struct Hypervisor {
-    database: Database,
+struct FleetHypervisor {
+    database: OvsdbServer,
     ofport: u32,
     connection: TcpStream,
     switch: Option<JoinHandle<Result<(), LabError>>>,
@@ -83,7 +83,7 @@ impl Fleet {
         let controller = Loopback::without_quotas()?;
         Ok(Self {
             hypervisors: (1..=hypervisors)
-                .map(|number| Hypervisor::join(number, &controller))
+                .map(|number| FleetHypervisor::join(number, &controller))
                 .collect::<Result<_, _>>()?,
             networks: Vec::new(),
             api: controller.api()?,
@@ -254,12 +254,12 @@ fn wait_active(api: &Api, id: &str) -> Result<(), LabError> {
     }
 }
 
-impl Hypervisor {
+impl FleetHypervisor {
     fn join(number: u16, controller: &Loopback) -> Result<Self, LabError> {
         let addresses = controller.addresses();
-        let database = Database::start(controller.folder(), &format!("fleet{number}"))?;
+        let database = OvsdbServer::start(controller.folder(), &format!("fleet{number}"))?;
         let datapath_id = database.join(number, addresses.ovsdb)?;
-        let switch = Switch::connect(addresses.openflow, datapath_id)?;
+        let switch = SwitchConnection::connect(addresses.openflow, datapath_id)?;
         let connection = switch.stream().try_clone();
         let switch = thread::Builder::new()
             .name(format!("fleet{number}"))
@@ -290,7 +290,7 @@ impl Hypervisor {
     }
 }
 
-impl Drop for Hypervisor {
+impl Drop for FleetHypervisor {
     fn drop(&mut self) {
         let _ = self.connection.shutdown(Shutdown::Both);
         if let Some(Ok(Err(error))) = self.switch.take().map(JoinHandle::join) {

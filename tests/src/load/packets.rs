@@ -22,14 +22,14 @@ pub enum Question {
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Guest {
+pub(crate) struct Asker {
     /// Its Ethernet address.
     pub(crate) mac: [u8; 6],
     /// The address that the API shows on its port.
     pub(crate) address: Ipv6Addr,
 }
 
-impl Guest {
+impl Asker {
     /// EUI-64 (RFC 4291, appendix A).
     fn link_local(&self) -> Ipv6Addr {
         let [a, b, c, d, e, f] = self.mac;
@@ -48,7 +48,7 @@ impl Guest {
 
 impl Question {
     /// The Ethernet frame in which a guest asks it.
-    pub(crate) fn frame(self, guest: &Guest) -> Vec<u8> {
+    pub(crate) fn frame(self, guest: &Asker) -> Vec<u8> {
         match self {
             Self::RouterSolicitation => {
                 let mut body = vec![133, 0, 0, 0, 0, 0, 0, 0, 1, 1];
@@ -71,7 +71,7 @@ impl Question {
     }
 
     /// Whether a frame is what the guest waits for; else what is wrong with it.
-    pub(crate) fn check(self, guest: &Guest, frame: &[u8]) -> Result<(), &'static str> {
+    pub(crate) fn check(self, guest: &Asker, frame: &[u8]) -> Result<(), &'static str> {
         let body = opened(guest, frame)?;
         match self {
             Self::RouterSolicitation => check_advertisement(guest, frame, body),
@@ -87,7 +87,7 @@ fn put_option(body: &mut Vec<u8>, code: u16, value: &[u8]) {
 }
 
 /// The least that answers a Router Solicitation: lifetime, prefix and link-layer address.
-pub(crate) fn advertisement(guest: &Guest) -> Vec<u8> {
+pub(crate) fn advertisement(guest: &Asker) -> Vec<u8> {
     let mac = [2, 0, 0, 0, 0, 1];
     let router = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
     let mut body = vec![134, 0, 0, 0, 64, 0, 1, 44, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1];
@@ -139,7 +139,7 @@ fn sum(source: Ipv6Addr, destination: Ipv6Addr, next: u8, body: &[u8]) -> u16 {
 }
 
 /// What follows the IPv6 header of a frame to the guest, whose lengths and checksum are right.
-fn opened<'a>(guest: &Guest, frame: &'a [u8]) -> Result<&'a [u8], &'static str> {
+fn opened<'a>(guest: &Asker, frame: &'a [u8]) -> Result<&'a [u8], &'static str> {
     let address = |at: usize| -> Option<Ipv6Addr> {
         let octets: [u8; 16] = frame.get(at..at + 16)?.try_into().ok()?;
         Some(octets.into())
@@ -168,7 +168,7 @@ fn opened<'a>(guest: &Guest, frame: &'a [u8]) -> Result<&'a [u8], &'static str> 
 }
 
 /// The prefix of the guest's address is in it (RFC 4861 §4.2, §6.1.2).
-fn check_advertisement(guest: &Guest, frame: &[u8], body: &[u8]) -> Result<(), &'static str> {
+fn check_advertisement(guest: &Asker, frame: &[u8], body: &[u8]) -> Result<(), &'static str> {
     let prefix = &guest.address.octets()[..8];
     let has_prefix = |option: &[u8]| option[..3] == [3, 4, 64] && option[16..24] == *prefix;
     if frame[ETHERNET + 6] != ICMPV6 || body[..2] != [134, 0] {
@@ -183,7 +183,7 @@ fn check_advertisement(guest: &Guest, frame: &[u8], body: &[u8]) -> Result<(), &
 }
 
 /// The transaction, the guest's DUID and its address are in it (RFC 9915 §18.2.9).
-fn check_advertise(guest: &Guest, frame: &[u8], body: &[u8]) -> Result<(), &'static str> {
+fn check_advertise(guest: &Asker, frame: &[u8], body: &[u8]) -> Result<(), &'static str> {
     let has = |bytes: &[u8]| body.windows(bytes.len()).any(|window| window == bytes);
     if frame[ETHERNET + 6] != UDP || body[..4] != [0x02, 0x23, 0x02, 0x22] {
         Err("not from a DHCPv6 server to its client")
@@ -200,7 +200,7 @@ fn check_advertise(guest: &Guest, frame: &[u8], body: &[u8]) -> Result<(), &'sta
 mod tests {
     use super::*;
 
-    const GUEST: Guest = Guest {
+    const GUEST: Asker = Asker {
         mac: [0xfa, 0x16, 0x3e, 1, 2, 3],
         address: Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 7),
     };

@@ -1,9 +1,9 @@
 //! A controller and hypervisors around it, on loopback.
 
-use super::database::Database;
-use super::packets::Guest;
+use super::database::OvsdbServer;
+use super::packets::Asker;
 use super::report::Report;
-use super::switch::Switch;
+use super::switch::SwitchConnection;
 use super::traffic::{Ask, Lane, Pace, Tally, Traffic};
 use super::usage::Usage;
 use crate::api::Api;
@@ -30,17 +30,17 @@ pub struct Size {
 /// A controller under load. Everything ends when it is dropped.
 #[derive(Debug)]
 pub struct Rig {
-    hypervisors: Vec<Hypervisor>,
+    hypervisors: Vec<RigHypervisor>,
     // The last field: those above have let go of their files, which are in its folder.
     controller: Loopback,
 }
 
 /// One hypervisor: its switch and its guests, by OpenFlow port.
 #[derive(Debug)]
-struct Hypervisor {
-    switch: Switch,
-    guests: Vec<(u32, Guest)>,
-    _database: Database,
+struct RigHypervisor {
+    switch: SwitchConnection,
+    guests: Vec<(u32, Asker)>,
+    _database: OvsdbServer,
 }
 
 impl Rig {
@@ -55,7 +55,7 @@ impl Rig {
         let api = controller.api()?;
         let network = make_network(&api)?;
         let hypervisors = (1..=size.switches)
-            .map(|number| Hypervisor::join(number, size, &controller, &api, &network))
+            .map(|number| RigHypervisor::join(number, size, &controller, &api, &network))
             .collect::<Result<Vec<_>, _>>()?;
         let mut rig = Self {
             hypervisors,
@@ -136,7 +136,7 @@ fn joined<T>(thread: thread::ScopedJoinHandle<'_, Result<T, LabError>>) -> Resul
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-impl Hypervisor {
+impl RigHypervisor {
     fn join(
         number: u16,
         size: Size,
@@ -145,7 +145,7 @@ impl Hypervisor {
         network: &Network,
     ) -> Result<Self, LabError> {
         let addresses = controller.addresses();
-        let database = Database::start(controller.folder(), &format!("load{number}"))?;
+        let database = OvsdbServer::start(controller.folder(), &format!("load{number}"))?;
         let datapath_id = database.join(number, addresses.ovsdb)?;
         let ports = (1..=size.guests)
             .map(|_| api.create_port(network, &PortSpec::default()))
@@ -154,7 +154,7 @@ impl Hypervisor {
         database.plug((1..).zip(ids))?;
         let guests = ports.iter().map(|port| asker(&port.mac, &port.addresses));
         Ok(Self {
-            switch: Switch::connect(addresses.openflow, datapath_id)?,
+            switch: SwitchConnection::connect(addresses.openflow, datapath_id)?,
             guests: (1..)
                 .zip(guests)
                 .map(|(ofport, guest)| Ok((ofport, guest?)))
@@ -165,7 +165,7 @@ impl Hypervisor {
 
     fn lane(&mut self, traffic: Traffic, share: u64) -> Result<Lane<'_>, LabError> {
         let punts = &self.switch.punts;
-        let ask = |(ofport, guest): &(u32, Guest)| {
+        let ask = |(ofport, guest): &(u32, Asker)| {
             let cookie = punts.get(&(traffic.question, *ofport)).copied();
             let missing = || LabError::unexpected("the flow that sends up a question", "missing");
             Ask::new(
@@ -184,7 +184,7 @@ impl Hypervisor {
     }
 }
 
-pub(super) fn asker(mac: &str, addresses: &[IpAddr]) -> Result<Guest, LabError> {
+pub(super) fn asker(mac: &str, addresses: &[IpAddr]) -> Result<Asker, LabError> {
     let octets: Vec<u8> = mac
         .split(':')
         .filter_map(|octet| u8::from_str_radix(octet, 16).ok())
@@ -194,7 +194,7 @@ pub(super) fn asker(mac: &str, addresses: &[IpAddr]) -> Result<Guest, LabError> 
         IpAddr::V4(_) => None,
     });
     match (octets.try_into(), address) {
-        (Ok(mac), Some(address)) => Ok(Guest { mac, address }),
+        (Ok(mac), Some(address)) => Ok(Asker { mac, address }),
         _ => Err(LabError::unexpected("a port's MAC and addresses", mac)),
     }
 }

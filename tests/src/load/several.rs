@@ -11,7 +11,7 @@ use super::simulator::{Count, Side, Simulator};
 use crate::error::LabError;
 use crate::loopback::several_addresses;
 pub use figures::{Change, Cost, Return, Shares, Spending, Start, Takeover, Targets};
-use member::{Member, wait_active};
+use member::{SharingController, wait_active};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::thread;
@@ -45,7 +45,7 @@ pub struct Several {
     networks: Networks,
     limit: Duration,
     settle_after: Duration,
-    controllers: Vec<Member>,
+    controllers: Vec<SharingController>,
     // The last field: controllers end before their store.
     etcd: Members,
 }
@@ -64,10 +64,13 @@ impl Several {
     ) -> Result<Self, LabError> {
         let etcd = Members::start(MEMBERS)?;
         let addresses = several_addresses(controllers)?;
-        let make = |(number, &addresses)| Member::new(number, addresses, &etcd, settle_after);
+        let make =
+            |(number, &addresses)| SharingController::new(number, addresses, &etcd, settle_after);
         let controllers = (1..).zip(&addresses).map(make);
         let mut controllers = controllers.collect::<Result<Vec<_>, _>>()?;
-        controllers.iter_mut().try_for_each(Member::start)?;
+        controllers
+            .iter_mut()
+            .try_for_each(SharingController::start)?;
         let simulator = Simulator::start(dimensions.hypervisors)?;
         let networks = Networks::make(controllers[0].api()?, &simulator, dimensions)?;
         Ok(Self {
@@ -180,7 +183,11 @@ impl Several {
 
     /// How long it took until each of the first controllers showed a port as `ACTIVE`.
     fn seen_active(&self, id: &str, begun: Instant) -> Result<Vec<Duration>, LabError> {
-        let apis = self.controllers.iter().take(ASKED).map(Member::api);
+        let apis = self
+            .controllers
+            .iter()
+            .take(ASKED)
+            .map(SharingController::api);
         let apis = apis.collect::<Result<Vec<_>, _>>()?;
         thread::scope(|scope| {
             let looks = apis
@@ -392,14 +399,14 @@ impl Several {
     }
 
     fn memory(&self) -> Result<Vec<u64>, LabError> {
-        let usages = self.controllers.iter().map(Member::usage);
+        let usages = self.controllers.iter().map(SharingController::usage);
         usages
             .map(|usage| Ok(usage?.map_or(0, |usage| usage.resident)))
             .collect()
     }
 
     fn spending(&self) -> Result<Spending, LabError> {
-        let usages = self.controllers.iter().map(Member::usage);
+        let usages = self.controllers.iter().map(SharingController::usage);
         let spent =
             usages.map(|usage| Ok(usage?.map_or(Duration::ZERO, |usage| usage.processor())));
         Ok(Spending {

@@ -17,7 +17,7 @@ mod value;
 
 use crate::error::LabError;
 use crate::namespace::Namespace;
-use hypervisor::Hypervisor;
+use hypervisor::SimulatedHypervisor;
 use schema::Schema;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -134,7 +134,7 @@ impl Simulator {
             .unwrap_or(u32::MAX))
             .map(|number| {
                 let (order, orders) = unbounded_channel();
-                let hypervisor = Hypervisor::new(number, schema.clone(), counts.clone());
+                let hypervisor = SimulatedHypervisor::new(number, schema.clone(), counts.clone());
                 (order, (hypervisor, orders))
             })
             .unzip();

@@ -26,7 +26,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One OpenFlow connection, on the switch's side.
 #[derive(Debug)]
-pub(super) struct Switch {
+pub(super) struct SwitchConnection {
     stream: TcpStream,
     datapath_id: u64,
     buffer: Vec<u8>,
@@ -43,7 +43,7 @@ pub(super) struct Switch {
     settled: bool,
 }
 
-impl Switch {
+impl SwitchConnection {
     /// Connects and says hello.
     pub(super) fn connect(controller: SocketAddr, datapath_id: u64) -> Result<Self, LabError> {
         let failed = || LabError::io(format!("connect to {controller}"));
@@ -86,7 +86,7 @@ impl Switch {
         Ok(())
     }
 
-    /// Takes what it is given until the controller, or whoever holds [`Switch::stream`], ends the
+    /// Takes what it is given until the controller, or whoever holds [`SwitchConnection::stream`], ends the
     /// connection.
     pub(super) fn stand_by(mut self) -> Result<(), LabError> {
         self.stream
@@ -128,7 +128,7 @@ impl Switch {
         Ok(())
     }
 
-    /// The place in the buffer of the next whole message, which is taken; [`Switch::bytes`] has it.
+    /// The place in the buffer of the next whole message, which is taken; [`SwitchConnection::bytes`] has it.
     pub(super) fn next_frame(&mut self) -> Result<Option<Range<usize>>, LabError> {
         let Some(header) = self.buffer[self.unread.clone()].first_chunk::<HEADER>() else {
             return Ok(None);

@@ -11,7 +11,7 @@
 //! controllers and pipelines compare. Apart from it is how Sextant is meant to be deployed.
 
 use super::bench::{Bench, Contender, Course, stopped};
-use super::packets::{Guest as Asker, advertisement};
+use super::packets::{Asker, advertisement};
 use super::place::{Both, ControllerPlace};
 use super::rig::asker;
 use super::trivial;

@@ -3,8 +3,8 @@
 //! Answers on one connection come in the order of the questions, which tells them apart.
 
 use super::latency::Latencies;
-use super::packets::{Guest, Question};
-use super::switch::{PATIENCE, Switch};
+use super::packets::{Asker, Question};
+use super::switch::{PATIENCE, SwitchConnection};
 use crate::deadline::Deadline;
 use crate::error::LabError;
 use bytes::{Bytes, BytesMut};
@@ -71,7 +71,7 @@ impl Tally {
 #[derive(Debug)]
 pub(super) struct Ask {
     question: Question,
-    guest: Guest,
+    guest: Asker,
     port: u32,
     /// The packet-in.
     request: Bytes,
@@ -82,7 +82,7 @@ pub(super) struct Ask {
 impl Ask {
     pub(super) fn new(
         question: Question,
-        guest: Guest,
+        guest: Asker,
         port: u32,
         cookie: Cookie,
     ) -> Result<Self, LabError> {
@@ -135,7 +135,7 @@ struct Waiting {
 
 /// The traffic of one switch.
 pub(super) struct Lane<'a> {
-    switch: &'a mut Switch,
+    switch: &'a mut SwitchConnection,
     asks: Vec<Ask>,
     next: usize,
     limit: u64,
@@ -145,7 +145,7 @@ pub(super) struct Lane<'a> {
 
 impl<'a> Lane<'a> {
     /// At most `limit` questions, from one guest after the other.
-    pub(super) fn new(switch: &'a mut Switch, asks: Vec<Ask>, limit: u64) -> Self {
+    pub(super) fn new(switch: &'a mut SwitchConnection, asks: Vec<Ask>, limit: u64) -> Self {
         Self {
             switch,
             asks,

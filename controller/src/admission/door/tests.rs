@@ -7,7 +7,7 @@ use sextant_model::ChassisId;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-const LIMITS: Limits = Limits {
+const LIMITS: ConnectionLimits = ConnectionLimits {
     connections: 3,
     unidentified: 2,
     of_an_origin: 2,
@@ -26,7 +26,7 @@ impl Story {
         Self::with(LIMITS)
     }
 
-    fn with(limits: Limits) -> Self {
+    fn with(limits: ConnectionLimits) -> Self {
         let (metrics, seats) = (Metrics::new().unwrap(), Seats::default());
         let (_, snapshots) = Snapshots::new(Snapshot::default());
         let known = KnownHypervisors::new(snapshots, vec![seats.clone()]);
@@ -109,7 +109,7 @@ fn who_has_said_who_it_is_keeps_its_place() {
 
 #[test]
 fn who_crowds_the_door_makes_room_for_others_at_once() {
-    let mut story = Story::with(Limits {
+    let mut story = Story::with(ConnectionLimits {
         connections: 9,
         unidentified: 4,
         of_an_origin: 3,
@@ -130,7 +130,7 @@ const MANY: usize = 1000;
 
 #[test]
 fn of_a_storm_from_one_origin_nobody_is_refused() {
-    let mut story = Story::with(Limits::of_files(1 << 14));
+    let mut story = Story::with(ConnectionLimits::of_files(1 << 14));
     let mut served: VecDeque<Pass> = (0..MANY).filter_map(|_| story.arrives(0)).collect();
     assert_eq!(served.len(), story.door.limits.of_an_origin);
     let mut all = served.len();
@@ -147,7 +147,7 @@ fn of_a_storm_from_one_origin_nobody_is_refused() {
 
 #[test]
 fn who_waits_is_served_when_one_before_it_has_gone_or_had_its_time() {
-    let mut story = Story::with(Limits {
+    let mut story = Story::with(ConnectionLimits {
         connections: 8,
         ..LIMITS
     });
@@ -166,7 +166,7 @@ fn who_waits_is_served_when_one_before_it_has_gone_or_had_its_time() {
 
 #[test]
 fn who_waits_takes_the_place_of_who_has_had_its_time() {
-    let mut story = Story::with(Limits {
+    let mut story = Story::with(ConnectionLimits {
         connections: 8,
         ..LIMITS
     });
@@ -179,7 +179,7 @@ fn who_waits_takes_the_place_of_who_has_had_its_time() {
 
 #[test]
 fn strangers_never_take_more_than_half_and_a_crowd_waits_behind_others() {
-    let mut story = Story::with(Limits {
+    let mut story = Story::with(ConnectionLimits {
         connections: 16,
         of_an_origin: 1,
         ..LIMITS
@@ -215,7 +215,7 @@ fn a_known_hypervisor_is_served_at_once_and_makes_room_for_nobody() {
 
 #[test]
 fn a_known_address_has_no_more_than_its_hypervisors_need() {
-    let mut story = Story::with(Limits {
+    let mut story = Story::with(ConnectionLimits {
         connections: 100,
         ..LIMITS
     });
@@ -227,7 +227,7 @@ fn a_known_address_has_no_more_than_its_hypervisors_need() {
 
 #[test]
 fn who_waits_goes_for_a_known_hypervisor_when_all_places_are_taken() {
-    let mut story = Story::with(Limits {
+    let mut story = Story::with(ConnectionLimits {
         connections: 8,
         ..LIMITS
     });

@@ -4,7 +4,7 @@ mod show;
 
 use super::chassis_id;
 use super::flows::known_chassis;
-use crate::control::{Give, Known, Verb, VerbError};
+use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
@@ -168,7 +168,7 @@ pub enum FactRow {
 impl Verb for FactsVerb {
     type Row = FactRow;
 
-    fn answer(&self, known: &Known, give: Give<'_, FactRow>) -> Result<(), VerbError> {
+    fn answer(&self, known: &OperatorView, give: Give<'_, FactRow>) -> Result<(), VerbError> {
         let snapshot = known.snapshots.latest();
         let chassis = known_chassis(&snapshot, self.chassis.as_ref())?;
         for kind in self.kinds() {
@@ -275,7 +275,7 @@ impl FactsVerb {
 }
 
 fn hypervisors(
-    known: &Known,
+    known: &OperatorView,
     snapshot: &Snapshot,
     of: &[ChassisId],
     give: Give<'_, FactRow>,

@@ -1,7 +1,7 @@
 //! `sextant flows`: the flows that switches should have, and the objects that want them.
 
 use super::chassis_id;
-use crate::control::{Give, Known, Verb, VerbError};
+use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
 use clap::Args;
 use rust_openflow::{Cookie, TableId};
@@ -76,7 +76,7 @@ pub struct FlowRow {
 impl Verb for FlowsVerb {
     type Row = FlowRow;
 
-    fn answer(&self, known: &Known, give: Give<'_, FlowRow>) -> Result<(), VerbError> {
+    fn answer(&self, known: &OperatorView, give: Give<'_, FlowRow>) -> Result<(), VerbError> {
         let snapshot = known.snapshots.latest();
         for chassis in known_chassis(&snapshot, self.chassis.as_ref())? {
             let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);

@@ -1,7 +1,7 @@
 //! `sextant neighbors`: next hops and hosts on external networks.
 
 use crate::control::table::{or_dash, table};
-use crate::control::{Give, Known, Verb, VerbError};
+use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::neighbors::Neighbor;
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
@@ -45,7 +45,7 @@ pub struct NeighborRow {
 impl Verb for NeighborsVerb {
     type Row = NeighborRow;
 
-    fn answer(&self, known: &Known, give: Give<'_, NeighborRow>) -> Result<(), VerbError> {
+    fn answer(&self, known: &OperatorView, give: Give<'_, NeighborRow>) -> Result<(), VerbError> {
         if let Some(NeighborsAction::Flush) = self.action {
             tracing::info!("neighbors on external networks are forgotten and solicited again");
             known.neighbors.flush();

@@ -5,7 +5,7 @@ mod show;
 
 use super::chassis_id;
 use super::flows::{known_chassis, owners, stage_name};
-use crate::control::{Give, Known, Verb, VerbError};
+use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
 use arrival::Arrival;
 pub use arrival::{UnknownWayIn, WayIn};
@@ -125,7 +125,7 @@ pub enum TraceRow {
 impl Verb for TraceVerb {
     type Row = TraceRow;
 
-    fn answer(&self, known: &Known, give: Give<'_, TraceRow>) -> Result<(), VerbError> {
+    fn answer(&self, known: &OperatorView, give: Give<'_, TraceRow>) -> Result<(), VerbError> {
         let snapshot = known.snapshots.latest();
         let arrival = self.arrival(&snapshot)?;
         // What came through a tunnel enters no other, so a packet comes to at most two hypervisors in a row.

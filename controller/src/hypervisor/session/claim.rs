@@ -4,7 +4,7 @@
 //! hypervisor until another one has written its own. So one that lost only its connection, and has the lock again before
 //! anybody else had it, has owned the hypervisor all the time.
 
-use super::Session;
+use super::HypervisorSession;
 use crate::cluster::{Cluster, Live, OwnerLiveness, Tenure, others_live};
 use crate::hypervisor::schema::{DATABASE, OpenVswitch};
 use crate::hypervisor::view::View;
@@ -252,7 +252,7 @@ fn write(replica: &Replica, generation: u64) -> Option<Transaction> {
     Some(transaction)
 }
 
-impl Session {
+impl HypervisorSession {
     /// Whether this controller owns the hypervisor. Does what it takes.
     pub(super) async fn owns(&mut self, chassis: &ChassisId) -> Result<bool, Stopping> {
         let Some(claim) = &mut self.claim else {

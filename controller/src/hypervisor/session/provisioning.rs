@@ -1,7 +1,7 @@
 //! What a session does to make its hypervisor what it should be, and to undo that.
 
 use super::claim::{LOCK, OwnerClaim};
-use super::{Context, Session};
+use super::{HypervisorContext, HypervisorSession};
 use crate::hypervisor::bfd;
 use crate::hypervisor::complaints::Concern;
 use crate::hypervisor::managers;
@@ -38,7 +38,7 @@ pub(super) async fn guests_changed(news: &mut Option<GuestsNews>) -> Result<(), 
     }
 }
 
-impl Session {
+impl HypervisorSession {
     pub(super) fn provision(&mut self, observation: &Observation) {
         let chassis = &observation.chassis;
         let wish = Wish {
@@ -113,7 +113,7 @@ impl Session {
 
     /// Where its switch finds this controller, and all others.
     fn controllers(&self) -> BTreeSet<String> {
-        let Context {
+        let HypervisorContext {
             ovsdb_port,
             openflow_port,
             encrypted,

@@ -1,12 +1,12 @@
 //! What a session tells the owner of state, and the operator.
 
-use super::Session;
+use super::HypervisorSession;
 use crate::hypervisor::bfd::States;
 use crate::hypervisor::census::{Census, Unread};
 use crate::hypervisor::complaints::{Concern, DueComplaint};
 use crate::hypervisor::news::news;
 use crate::hypervisor::observe::Observation;
-use crate::hypervisor::place::Place;
+use crate::hypervisor::place::SpeakingRight;
 use crate::hypervisor::zone_limit;
 use crate::snapshot::Stopping;
 use crate::state::Event;
@@ -14,10 +14,10 @@ use sextant_model::{ChassisId, Plugged, PortId};
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 
-impl Session {
+impl HypervisorSession {
     /// Reads what BFD says of the ways to its peers.
     pub(super) fn read_states(&mut self) {
-        let Place::Seated(seat) = &self.place else {
+        let SpeakingRight::Seated(seat) = &self.place else {
             return;
         };
         if !self.context.bfd {
@@ -102,7 +102,7 @@ impl Session {
 
     /// It has no right to this name, by its certificate.
     pub(super) fn refuse_name(&mut self, id: &ChassisId) {
-        self.place = Place::Unknown;
+        self.place = SpeakingRight::Unknown;
         let names = self.peer.names().map(ToString::to_string);
         let names = names.unwrap_or_default();
         let refused = format!(

@@ -4,7 +4,7 @@
 mod authorities;
 
 use super::*;
-use crate::http::{Limits, serve};
+use crate::http::{HttpLimits, serve};
 use crate::metrics::Metrics;
 use crate::store::Password;
 use crate::stream::Listener;
@@ -97,7 +97,7 @@ async fn played(folder: &Authorities) -> (SocketAddr, JoinHandle<()>) {
         "nova",
         listener,
         router,
-        Limits::default(),
+        HttpLimits::default(),
         metrics,
         forever,
     );

@@ -37,7 +37,7 @@ struct Failure {
     tried: Instant,
 }
 
-pub(super) struct Writer {
+pub(super) struct FileWriter {
     file: File,
     /// The failure of the last write, if it failed.
     failure: Option<Failure>,
@@ -45,7 +45,7 @@ pub(super) struct Writer {
     watchers: Vec<mpsc::UnboundedSender<Committed>>,
 }
 
-impl Writer {
+impl FileWriter {
     pub(super) fn new(file: File, contents: Contents) -> Self {
         Self {
             file,
@@ -241,7 +241,7 @@ mod tests {
         let name = format!("sextant-batch-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let (file, contents) = File::open(&path).unwrap();
-        let mut writer = Writer::new(file, contents);
+        let mut writer = FileWriter::new(file, contents);
         let (first, other, later) = (claim(1), claim(1), claim(1));
         let (requests, answers): (Vec<_>, Vec<_>) = [
             request(1, Precondition::Absent(first)),
@@ -270,7 +270,7 @@ mod tests {
     fn the_last_word_of_a_batch_on_a_claim_is_what_the_file_says() {
         let path = std::env::temp_dir().join(format!("sextant-claims-{}", std::process::id()));
         let (file, contents) = File::open(&path).unwrap();
-        let mut writer = Writer::new(file, contents);
+        let mut writer = FileWriter::new(file, contents);
         let (put, delete) = (
             |n| Change::Put(Object::Claim(claim(n))),
             |n| Change::Delete(claim(n)),

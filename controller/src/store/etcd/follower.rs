@@ -12,11 +12,11 @@ use super::endpoints::{ClusterMembers, Reached};
 use super::freshness::Freshness;
 use super::layout::Layout;
 use super::listed::LatestListing;
-use super::rows::{self, Listing};
+use super::rows::{self, ListedRows};
 use super::transaction::made_at;
 use super::watch::{EtcdWatch, QUEUE};
 use crate::store::{Committed, WatchEnded};
-use known::Known;
+use known::KnownRows;
 use pulse::{Pause, Pulse};
 use std::convert::Infallible;
 use std::pin::pin;
@@ -35,7 +35,7 @@ pub(super) struct Follower {
     freshness: Arc<Freshness>,
     listing: Arc<LatestListing>,
     commits: mpsc::Sender<Result<Committed, WatchEnded>>,
-    known: Known,
+    known: KnownRows,
     /// The last revision that was published, and whether the next is to be watched or everything listed.
     seen: i64,
     next: Next,
@@ -79,7 +79,7 @@ impl Follower {
             freshness: freshness.clone(),
             listing: listing.clone(),
             commits: mpsc::channel(QUEUE).0,
-            known: Known::default(),
+            known: KnownRows::default(),
             seen: 0,
             next: Next::Everything,
         }
@@ -180,7 +180,7 @@ impl Follower {
     }
 
     /// Publishes everything at first, later what differs.
-    async fn catch_up(&mut self, listing: Listing) -> Result<(), Stop> {
+    async fn catch_up(&mut self, listing: ListedRows) -> Result<(), Stop> {
         if listing.revision < self.seen {
             let why = "it has gone back to an earlier state. Restart to take that over";
             return Err(CallError::Refused(why.to_owned()).into());

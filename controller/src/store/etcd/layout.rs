@@ -15,7 +15,7 @@ use sextant_model::{Change, ControllerName, Key, Object};
 
 /// What a key in etcd is to the store.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place<'a> {
+pub(super) enum EtcdKey<'a> {
     Format,
     Object(&'a [u8]),
     Receipt,
@@ -88,17 +88,17 @@ impl Layout {
         Err(CallError::Refused(format!("{} {why}", self.format())))
     }
 
-    pub(super) fn place<'a>(&self, key: &'a [u8]) -> Place<'a> {
+    pub(super) fn place<'a>(&self, key: &'a [u8]) -> EtcdKey<'a> {
         let Some(rest) = key.strip_prefix(self.prefix.as_bytes()) else {
-            return Place::Foreign;
+            return EtcdKey::Foreign;
         };
         if let Some(object) = rest.strip_prefix(OBJECTS.as_bytes()) {
-            return Place::Object(object);
+            return EtcdKey::Object(object);
         }
         match rest {
-            b"format" => Place::Format,
-            rest if rest.starts_with(RECEIPTS.as_bytes()) => Place::Receipt,
-            _ => Place::Foreign,
+            b"format" => EtcdKey::Format,
+            rest if rest.starts_with(RECEIPTS.as_bytes()) => EtcdKey::Receipt,
+            _ => EtcdKey::Foreign,
         }
     }
 }
@@ -149,16 +149,16 @@ mod tests {
             Key::Claim(Claim::NetworkKey(NetworkKey(7))),
         ] {
             let stored = layout.object(&key).unwrap();
-            let Place::Object(rest) = layout.place(stored.as_bytes()) else {
+            let EtcdKey::Object(rest) = layout.place(stored.as_bytes()) else {
                 panic!("{stored}")
             };
             assert_eq!(decode_key(rest), Ok(key));
         }
-        assert_eq!(layout.place(b"/cloud/format"), Place::Format);
-        assert_eq!(layout.place(b"/cloud/formats"), Place::Foreign);
-        assert_eq!(layout.place(b"/other/format"), Place::Foreign);
+        assert_eq!(layout.place(b"/cloud/format"), EtcdKey::Format);
+        assert_eq!(layout.place(b"/cloud/formats"), EtcdKey::Foreign);
+        assert_eq!(layout.place(b"/other/format"), EtcdKey::Foreign);
         let receipt = layout.receipt("s", 1);
-        assert_eq!(layout.place(receipt.as_bytes()), Place::Receipt);
+        assert_eq!(layout.place(receipt.as_bytes()), EtcdKey::Receipt);
         assert_eq!(end_of("/a/"), b"/a0");
     }
 }

@@ -25,7 +25,7 @@ const LEASE: i64 = 5;
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Says that a controller lives, and who else does.
-pub(super) struct Presence {
+pub(super) struct ControllerPresence {
     endpoints: Arc<ClusterMembers>,
     layout: Arc<Layout>,
     name: ControllerName,
@@ -35,7 +35,7 @@ pub(super) struct Presence {
     live: watch::Sender<Live>,
 }
 
-impl Presence {
+impl ControllerPresence {
     /// The presence of a controller, and what it finds out.
     pub(super) fn new(
         endpoints: Arc<ClusterMembers>,

@@ -35,7 +35,7 @@ pub(super) struct Receipt {
 pub(super) struct Receipts {
     endpoints: Arc<ClusterMembers>,
     layout: Arc<Layout>,
-    session: Mutex<Option<Session>>,
+    session: Mutex<Option<StoreSession>>,
     /// Apart from the session, which waits for etcd: nobody waits to bring a receipt back.
     returned: std::sync::Mutex<Returned>,
 }
@@ -47,7 +47,7 @@ struct Returned {
 }
 
 #[derive(Debug)]
-struct Session {
+struct StoreSession {
     name: String,
     lease: i64,
     renewed: Instant,
@@ -99,7 +99,7 @@ impl Receipts {
     }
 
     /// Writes the receipts of commits that were given up, so that none of these can be made any more.
-    async fn void(&self, session: &mut Session) -> Result<(), CallError> {
+    async fn void(&self, session: &mut StoreSession) -> Result<(), CallError> {
         while !session.doubtful.is_empty() {
             let first = session.doubtful.len().saturating_sub(VOIDED_AT_ONCE);
             let leased = || Some(PutOptions::new().with_lease(session.lease));
@@ -138,7 +138,7 @@ impl Receipts {
         }
     }
 
-    async fn begin(&self) -> Result<Session, CallError> {
+    async fn begin(&self) -> Result<StoreSession, CallError> {
         let reached = self.endpoints.reach().await?;
         let seconds = i64::try_from(LEASE.as_secs()).unwrap_or(i64::MAX);
         let mut leases = reached.client.lease_client();
@@ -146,7 +146,7 @@ impl Receipts {
         if granted.is_err() {
             self.endpoints.failed(&reached).await;
         }
-        Ok(Session {
+        Ok(StoreSession {
             name: Uuid::new_v4().to_string(),
             lease: granted?.id(),
             renewed: Instant::now(),
@@ -167,7 +167,7 @@ impl Receipts {
     }
 }
 
-impl Session {
+impl StoreSession {
     /// Takes its receipts. Those of an earlier session are gone.
     fn take_back(&mut self, returned: Returned) {
         let is_own = |receipt: &Receipt| receipt.lease == self.lease;

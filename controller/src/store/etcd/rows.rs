@@ -12,7 +12,7 @@ const PAGE: i64 = 1000;
 pub(super) const LARGEST: usize = i32::MAX as usize;
 
 /// Everything at one revision.
-pub(super) struct Listing {
+pub(super) struct ListedRows {
     pub(super) revision: i64,
     /// The revision of the last commit that left a trace.
     pub(super) last_commit: i64,
@@ -20,7 +20,7 @@ pub(super) struct Listing {
 }
 
 /// Reads everything, as the cluster's majority knows it.
-pub(super) async fn list(reached: &Reached, layout: &Layout) -> Result<Listing, CallError> {
+pub(super) async fn list(reached: &Reached, layout: &Layout) -> Result<ListedRows, CallError> {
     let mut kv = reached
         .client
         .kv_client()
@@ -43,7 +43,7 @@ pub(super) async fn list(reached: &Reached, layout: &Layout) -> Result<Listing, 
     }
     let receipt = last_receipt(reached, layout, revision).await?;
     let changed = rows.iter().map(KeyValue::mod_revision).max();
-    Ok(Listing {
+    Ok(ListedRows {
         revision,
         last_commit: receipt.max(changed.unwrap_or(0)),
         rows,

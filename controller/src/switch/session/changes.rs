@@ -4,7 +4,7 @@
 //! the flows that carry it, and take up the answers: sent earlier it would be lost, and may not be said again for long.
 
 use super::host::router_ports;
-use super::{Session, SessionError};
+use super::{SwitchSession, SwitchSessionError};
 use crate::clock;
 use crate::metrics::{FlowOperation, FlowOutcome};
 use crate::snapshot::{Snapshot, Stopping};
@@ -16,7 +16,7 @@ use sextant_flows::{Difference, View};
 use sextant_model::{Facts, PortId};
 use tokio::time::Instant;
 
-impl Session {
+impl SwitchSession {
     /// What is said of flows and of meters that they pass is told with them.
     pub(super) fn take_error(&mut self, xid: Xid, error: &ErrorMessage) {
         let change = self.change.as_ref();
@@ -115,7 +115,7 @@ impl Session {
         })
     }
 
-    pub(super) async fn confirmed(&mut self) -> Result<(), SessionError> {
+    pub(super) async fn confirmed(&mut self) -> Result<(), SwitchSessionError> {
         let Some(change) = self.change.take() else {
             return Ok(());
         };

@@ -1,6 +1,6 @@
 //! What a session does when somebody else changed what its switch has: reads back, and mends the difference.
 
-use super::{Session, SessionError};
+use super::{SwitchSession, SwitchSessionError};
 use crate::snapshot::Snapshot;
 use crate::switch::groups;
 use crate::switch::inventory::Inventory;
@@ -9,9 +9,9 @@ use sextant_flows::{Difference, InstalledFlow, reconcile};
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 
-impl Session {
+impl SwitchSession {
     /// Looks whether the switch has what it should have, as far as it is time for that.
-    pub(super) async fn keep_vigil(&mut self, now: Instant) -> Result<(), SessionError> {
+    pub(super) async fn keep_vigil(&mut self, now: Instant) -> Result<(), SwitchSessionError> {
         let idle = self.is_idle();
         let connection = &mut self.line.connection;
         self.vigil
@@ -57,7 +57,7 @@ impl Session {
     }
 
     /// Compares with what was computed last: what came to be wanted since is no drift, and has its turn after this.
-    async fn mend(&mut self, now: Instant) -> Result<(), SessionError> {
+    async fn mend(&mut self, now: Instant) -> Result<(), SwitchSessionError> {
         let tampered = self.vigil.reads(now);
         let inventory = self.inventory().await?;
         let changed = &tampered | &inventory.changed(&self.flows);

@@ -1,6 +1,6 @@
 //! What a session does for its host: wraps frames for the switch, and passes on what the host learns.
 
-use super::Session;
+use super::SwitchSession;
 use crate::clock;
 use crate::metrics::{AdvertisementCause, HEARD, SENT};
 use crate::neighbors::{self, NeighborsOfOne};
@@ -8,19 +8,19 @@ use crate::seat::Seat;
 use crate::series::GaugeSeries;
 use crate::snapshot::{Snapshot, Stopping};
 use crate::state::Event;
-use crate::switch::Context;
+use crate::switch::SwitchContext;
 use crate::switch::packet_out::{actions, packet_out};
 use ipnet::Ipv6Net;
 use sextant_flows::Flows;
 use sextant_model::{ChassisId, SubnetId};
 use sextant_responders::Learned;
 use sextant_responders::host::{FrameKind, Host, HostEvent, RouterPorts, Time};
-use sextant_responders::neighbor::{Neighbor, State};
-use sextant_responders::prefix_client::{Effect, State as PrefixClientState};
+use sextant_responders::neighbor::{Neighbor, NeighborState};
+use sextant_responders::prefix_client::{Effect, PrefixClientState};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-impl Session {
+impl SwitchSession {
     /// Sends the frames that the host has.
     pub(super) fn send_frames(&mut self) {
         while let Some(frame) = self.host.poll_frame() {
@@ -129,14 +129,14 @@ impl Session {
 }
 
 /// What is shown of a host, for as long as the session lives.
-pub(super) struct Shown {
-    next_hops: GaugeSeries<State>,
+pub(super) struct ShownHost {
+    next_hops: GaugeSeries<NeighborState>,
     prefix_clients: GaugeSeries<PrefixClientState>,
     neighbors: NeighborsOfOne,
 }
 
-impl Shown {
-    pub(super) fn new(context: &Context, seat: &Arc<Seat<ChassisId>>) -> Self {
+impl ShownHost {
+    pub(super) fn new(context: &SwitchContext, seat: &Arc<Seat<ChassisId>>) -> Self {
         Self {
             next_hops: GaugeSeries::new(&context.metrics.next_hops, seat),
             prefix_clients: GaugeSeries::new(&context.metrics.delegation_clients, seat),
@@ -152,7 +152,7 @@ impl Shown {
             (network, known.collect())
         });
         self.neighbors.show(known);
-        for state in State::ALL {
+        for state in NeighborState::ALL {
             let all = uplinks.neighbors().flat_map(|(_, known)| known);
             let count = all.filter(|neighbor| neighbor.state() == state).count();
             self.next_hops.show(&state).set(gauge(count));

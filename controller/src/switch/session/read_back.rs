@@ -1,6 +1,6 @@
 //! What a session does with what its switch has: reads it back, and makes it what it should be.
 
-use super::{HIGH_WATER, MOST_FLOWS, Session, SessionError};
+use super::{HIGH_WATER, MOST_FLOWS, SwitchSession, SwitchSessionError};
 use crate::metrics::Computation;
 use crate::snapshot::Snapshot;
 use crate::switch::groups;
@@ -9,23 +9,23 @@ use crate::switch::meters::Meters;
 use rust_openflow::{Message, Xid};
 use tokio::time::{Instant, timeout_at};
 
-impl Session {
+impl SwitchSession {
     /// What the switch says that it has.
-    pub(super) async fn inventory(&mut self) -> Result<Inventory, SessionError> {
+    pub(super) async fn inventory(&mut self) -> Result<Inventory, SwitchSessionError> {
         let mut inventory = Inventory::default();
         let asked = requests().map(|request| self.line.connection.send(&request).ok());
         while !inventory.is_complete() {
             let message = self.answer_to(&asked).await?;
             inventory.take(&message);
             if inventory.flows.len() > MOST_FLOWS {
-                return Err(SessionError::TooMuch);
+                return Err(SwitchSessionError::TooMuch);
             }
         }
         Ok(inventory)
     }
 
     /// The next message that answers one of these requests; others are taken in. The last may be refused.
-    async fn answer_to(&mut self, asked: &[Option<Xid>]) -> Result<Message, SessionError> {
+    async fn answer_to(&mut self, asked: &[Option<Xid>]) -> Result<Message, SwitchSessionError> {
         let deadline = Instant::now() + self.context.patience;
         loop {
             if self.line.connection.queued_bytes() >= HIGH_WATER {
@@ -38,7 +38,7 @@ impl Session {
                 if let Message::Error(error) = &message
                     && asked.last() != Some(&Some(xid))
                 {
-                    return Err(SessionError::Unreadable(error.clone()));
+                    return Err(SwitchSessionError::Unreadable(error.clone()));
                 }
                 return Ok(message);
             }
@@ -49,7 +49,7 @@ impl Session {
     }
 
     /// Reads back what the switch has and makes it what it should be.
-    pub(super) async fn reconcile(&mut self) -> Result<(), SessionError> {
+    pub(super) async fn reconcile(&mut self) -> Result<(), SwitchSessionError> {
         let inventory = self.inventory().await?;
         let latest = self.context.snapshots.latest();
         if let Some(before) = self.take_news(latest) {

@@ -1,6 +1,6 @@
 //! Identity associations (RFC 9915 §12, §21.4, §21.21) with the addresses and prefixes in them.
 
-use super::super::codec::{Options, RawOption};
+use super::super::codec::{RawDhcpv6Option, RawDhcpv6Options};
 use super::code;
 use super::value::{number, whole, within, wrong};
 use crate::answer::Malformed;
@@ -30,13 +30,13 @@ pub struct Ia<'a> {
     /// When the client contacts any server, in seconds. 0 in IA_TA, which has no such time.
     pub t2: u32,
     /// The options in it.
-    pub options: Options<'a>,
+    pub options: RawDhcpv6Options<'a>,
 }
 
 impl<'a> Ia<'a> {
     /// The identity association in a well-formed option. `None` for other options.
     #[must_use]
-    pub fn of(option: RawOption<'a>) -> Option<Self> {
+    pub fn of(option: RawDhcpv6Option<'a>) -> Option<Self> {
         Self::decode(kind(option.code)?, option).ok()
     }
 
@@ -56,7 +56,7 @@ impl<'a> Ia<'a> {
             .filter_map(|option| IaPrefix::decode(option).ok())
     }
 
-    pub(super) fn decode(kind: IaKind, option: RawOption<'a>) -> Result<Self, Malformed> {
+    pub(super) fn decode(kind: IaKind, option: RawDhcpv6Option<'a>) -> Result<Self, Malformed> {
         let (iaid, t1, t2, rest) = match kind {
             IaKind::Temporary => untimed(option.value)
                 .ok_or_else(|| wrong(option, "identity association shorter than 4 octets"))?,
@@ -98,7 +98,7 @@ fn timed(value: &[u8]) -> Option<(u32, u32, u32, &[u8])> {
 
 /// Checks addresses and prefixes of an association, and their options. A nested association stays octets, so the depth
 /// is bounded whatever a sender nests.
-fn check(options: Options<'_>) -> Result<(), Malformed> {
+fn check(options: RawDhcpv6Options<'_>) -> Result<(), Malformed> {
     for option in options {
         let option = option?;
         match option.code {
@@ -120,15 +120,15 @@ pub struct IaAddress<'a> {
     /// Valid lifetime in seconds.
     pub valid: u32,
     /// The options in it.
-    pub options: Options<'a>,
+    pub options: RawDhcpv6Options<'a>,
 }
 
 impl<'a> IaAddress<'a> {
-    pub(super) fn decode(option: RawOption<'a>) -> Result<Self, Malformed> {
+    pub(super) fn decode(option: RawDhcpv6Option<'a>) -> Result<Self, Malformed> {
         Self::read(option).ok_or_else(|| wrong(option, "IA address shorter than 24 octets"))
     }
 
-    fn read(option: RawOption<'a>) -> Option<Self> {
+    fn read(option: RawDhcpv6Option<'a>) -> Option<Self> {
         let (address, rest) = option.value.split_first_chunk::<16>()?;
         let (preferred, rest) = number(rest)?;
         let (valid, rest) = number(rest)?;
@@ -153,11 +153,11 @@ pub struct IaPrefix<'a> {
     /// The prefix.
     pub prefix: Ipv6Addr,
     /// The options in it.
-    pub options: Options<'a>,
+    pub options: RawDhcpv6Options<'a>,
 }
 
 impl<'a> IaPrefix<'a> {
-    pub(super) fn decode(option: RawOption<'a>) -> Result<Self, Malformed> {
+    pub(super) fn decode(option: RawDhcpv6Option<'a>) -> Result<Self, Malformed> {
         let prefix =
             Self::read(option).ok_or_else(|| wrong(option, "IA prefix shorter than 25 octets"))?;
         if prefix.length > 128 {
@@ -166,7 +166,7 @@ impl<'a> IaPrefix<'a> {
         Ok(prefix)
     }
 
-    fn read(option: RawOption<'a>) -> Option<Self> {
+    fn read(option: RawDhcpv6Option<'a>) -> Option<Self> {
         let (preferred, rest) = number(option.value)?;
         let (valid, rest) = number(rest)?;
         let (length, rest) = rest.split_first()?;

@@ -1,6 +1,6 @@
 //! Values that several options share, read in place.
 
-use super::super::codec::{Options, RawOption};
+use super::super::codec::{RawDhcpv6Option, RawDhcpv6Options};
 use crate::answer::Malformed;
 use std::net::Ipv6Addr;
 
@@ -23,9 +23,9 @@ impl Codes<'_> {
 
 /// A list of addresses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Addresses<'a>(pub(super) &'a [[u8; 16]]);
+pub struct Ipv6List<'a>(pub(super) &'a [[u8; 16]]);
 
-impl Addresses<'_> {
+impl Ipv6List<'_> {
     /// The addresses, in the sender's order.
     pub fn iter(&self) -> impl Iterator<Item = Ipv6Addr> {
         self.0.iter().map(|address| Ipv6Addr::from(*address))
@@ -34,14 +34,14 @@ impl Addresses<'_> {
 
 /// A client's name (RFC 4704 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fqdn<'a> {
+pub struct Dhcpv6Fqdn<'a> {
     /// N, O and S, from the third lowest bit to the lowest.
     pub flags: u8,
     /// The name as received: labels, without the root if the client knows only the beginning.
     pub name: &'a [u8],
 }
 
-impl<'a> Fqdn<'a> {
+impl<'a> Dhcpv6Fqdn<'a> {
     /// S: the server updates the DNS.
     pub const SERVER_UPDATES: u8 = 1;
     /// O: the server did not follow the client's S.
@@ -49,7 +49,7 @@ impl<'a> Fqdn<'a> {
     /// N: the server updates nothing.
     pub const NO_UPDATES: u8 = 4;
 
-    pub(super) fn decode(option: RawOption<'a>) -> Result<Self, Malformed> {
+    pub(super) fn decode(option: RawDhcpv6Option<'a>) -> Result<Self, Malformed> {
         let (flags, name) = option
             .value
             .split_first()
@@ -60,14 +60,14 @@ impl<'a> Fqdn<'a> {
 }
 
 /// The option's value is wrong, for this reason.
-pub(super) fn wrong(option: RawOption<'_>, reason: &'static str) -> Malformed {
+pub(super) fn wrong(option: RawDhcpv6Option<'_>, reason: &'static str) -> Malformed {
     let offset = option.offset;
     Malformed { offset, reason }
 }
 
 /// The options in `rest`, the end of an option's value.
-pub(super) fn within<'a>(option: RawOption<'a>, rest: &'a [u8]) -> Options<'a> {
-    Options::new(rest, option.offset + option.value.len() - rest.len())
+pub(super) fn within<'a>(option: RawDhcpv6Option<'a>, rest: &'a [u8]) -> RawDhcpv6Options<'a> {
+    RawDhcpv6Options::new(rest, option.offset + option.value.len() - rest.len())
 }
 
 /// The leading 32-bit number, and what follows.
@@ -77,7 +77,7 @@ pub(super) fn number(bytes: &[u8]) -> Option<(u32, &[u8])> {
 }
 
 /// A value of exactly this many octets.
-pub(super) fn fixed<const N: usize>(option: RawOption<'_>) -> Result<[u8; N], Malformed> {
+pub(super) fn fixed<const N: usize>(option: RawDhcpv6Option<'_>) -> Result<[u8; N], Malformed> {
     option
         .value
         .try_into()
@@ -85,7 +85,7 @@ pub(super) fn fixed<const N: usize>(option: RawOption<'_>) -> Result<[u8; N], Ma
 }
 
 /// A value that consists of items of this many octets.
-pub(super) fn list<const N: usize>(option: RawOption<'_>) -> Result<&[[u8; N]], Malformed> {
+pub(super) fn list<const N: usize>(option: RawDhcpv6Option<'_>) -> Result<&[[u8; N]], Malformed> {
     match option.value.as_chunks() {
         (items, []) => Ok(items),
         _ => Err(wrong(option, "list that ends within an item")),
@@ -93,6 +93,6 @@ pub(super) fn list<const N: usize>(option: RawOption<'_>) -> Result<&[[u8; N]], 
 }
 
 /// Checks that options are complete, whatever they contain.
-pub(super) fn whole(mut options: Options<'_>) -> Result<(), Malformed> {
+pub(super) fn whole(mut options: RawDhcpv6Options<'_>) -> Result<(), Malformed> {
     options.try_for_each(|option| option.map(drop))
 }

@@ -2,7 +2,9 @@
 
 use crate::default_routers::{DefaultRouters, Reachability};
 use crate::host::{FrameKind, OutgoingFrame, Way};
-use crate::neighbor::{Ends, Heard, Neighbor, NeighborCache, State, Target, Timing, announce};
+use crate::neighbor::{
+    Ends, HeardNeighbor, Neighbor, NeighborCache, NeighborState, Target, Timing, announce,
+};
 use crate::ra::{self, HeardAdvertisement};
 use crate::repetition::Repetition;
 use sextant_model::{MacAddr, Outside, PortId, Uplink};
@@ -152,7 +154,7 @@ impl Link {
     /// [`Disbelief`]: it would have us send to ourselves.
     pub(super) fn handle_neighbor(
         &mut self,
-        heard: &Heard,
+        heard: &HeardNeighbor,
         now: Instant,
         random: &mut dyn FnMut() -> u64,
     ) -> Result<(), Disbelief> {
@@ -275,7 +277,7 @@ impl Link {
         let before = self.before.map(|(router, _)| router);
         let is_lost = before.is_none_or(|before| {
             let known = self.neighbors.get(before.into());
-            known.is_some_and(|known| known.state() == State::Unreachable)
+            known.is_some_and(|known| known.state() == NeighborState::Unreachable)
         });
         let heard = heard.filter(|heard| is_lost || heard.reachability == Reachability::Answers);
         heard.map(|heard| heard.address).or(before)
@@ -329,7 +331,7 @@ impl Link {
     fn heed_changes(&mut self, now: Instant, random: &mut dyn FnMut() -> u64) {
         let mut differs = false;
         while let Some(change) = self.neighbors.poll_event() {
-            let unreachable = change.state == State::Unreachable;
+            let unreachable = change.state == NeighborState::Unreachable;
             differs |= unreachable && self.sought.remove(&change.address).is_some();
             let IpAddr::V6(router) = change.address else {
                 continue;
@@ -381,10 +383,11 @@ impl Link {
 /// A neighbour's reachability as a router.
 fn reachability(neighbor: &Neighbor) -> Reachability {
     match neighbor.state() {
-        State::Unreachable => Reachability::Unreachable,
+        NeighborState::Unreachable => Reachability::Unreachable,
         _ if neighbor.answers() => Reachability::Answers,
-        State::Incomplete | State::Reachable | State::Stale | State::Probe => {
-            Reachability::Presumed
-        }
+        NeighborState::Incomplete
+        | NeighborState::Reachable
+        | NeighborState::Stale
+        | NeighborState::Probe => Reachability::Presumed,
     }
 }

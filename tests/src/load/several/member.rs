@@ -13,12 +13,12 @@ const ONE: Duration = Duration::from_secs(60);
 
 /// A controller, which may be running or not.
 #[derive(Debug)]
-pub(super) struct Member {
+pub(super) struct SharingController {
     pub(super) api: Option<Api>,
     pub(super) controller: Loopback,
 }
 
-impl Member {
+impl SharingController {
     pub(super) fn new(
         number: usize,
         addresses: Addresses,

@@ -2,7 +2,7 @@
 
 use super::Simulator;
 use crate::error::LabError;
-use crate::load::database::Database;
+use crate::load::database::OvsdbServer;
 use crate::loopback::Folder;
 use serde_json::{Deserializer, Value, json};
 use std::io::{BufReader, Write};
@@ -140,7 +140,7 @@ fn both(
     let address = |listener: &TcpListener| listener.local_addr().unwrap();
     let listeners = [0, 1, 2].map(listen);
     let folder = Folder::make()?;
-    let real = Database::start(folder.path(), "real")?;
+    let real = OvsdbServer::start(folder.path(), "real")?;
     real.vsctl(["init"])?;
     let targets = listeners
         .each_ref()

@@ -34,7 +34,7 @@ pub(super) struct MonitoredTable {
 }
 
 #[derive(Debug)]
-pub(super) struct Database {
+pub(super) struct SimulatedDatabase {
     schema: Arc<Schema>,
     rows: BTreeMap<Place, Row>,
     /// What rows were when their changes were last taken.
@@ -48,7 +48,7 @@ pub(super) struct Database {
     pub(super) locks: Locks,
 }
 
-impl Database {
+impl SimulatedDatabase {
     /// A hypervisor's, before anybody manages it.
     pub(super) fn new(schema: Arc<Schema>, number: u32) -> Self {
         let mut database = Self {

@@ -1,11 +1,11 @@
 //! One hypervisor that is played: its database's server and its switch, each with a connection to each controller.
 
-use super::database::Database;
+use super::database::SimulatedDatabase;
 use super::line::{Happened, Line};
 use super::locks::SessionNumber;
 use super::manager::{Manager, Request};
 use super::schema::Schema;
-use super::switch::{Switch, Talk};
+use super::switch::{SimulatedSwitch, Talk};
 use super::{Count, Counts, Order, Side};
 use bytes::Bytes;
 use rust_openflow::{ALL_TABLES, Framer, Message, MultipartRequest, Xid};
@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until};
 const LATER: Duration = Duration::from_secs(3600);
 
 /// A switch's connection to a controller.
-struct Controller {
+struct ControllerConnection {
     line: Line,
     talk: Talk,
 }
@@ -35,29 +35,29 @@ struct Counted {
 }
 
 /// A hypervisor.
-pub(super) struct Hypervisor {
+pub(super) struct SimulatedHypervisor {
     counts: Arc<Counts>,
     counted: Counted,
-    database: Database,
+    database: SimulatedDatabase,
     managers: Vec<Manager>,
     sessions: SessionNumber,
-    switch: Switch,
-    controllers: Vec<Controller>,
+    switch: SimulatedSwitch,
+    controllers: Vec<ControllerConnection>,
     /// Whether the switch connects to anybody.
     has_switch: bool,
     is_stopped: bool,
 }
 
-impl Hypervisor {
+impl SimulatedHypervisor {
     /// One that connects to nobody yet.
     pub(super) fn new(number: u32, schema: Arc<Schema>, counts: Arc<Counts>) -> Self {
         Self {
             counts,
             counted: Counted::default(),
-            database: Database::new(schema, number),
+            database: SimulatedDatabase::new(schema, number),
             managers: vec![],
             sessions: 0,
-            switch: Switch::new(),
+            switch: SimulatedSwitch::new(),
             controllers: vec![],
             has_switch: false,
             is_stopped: true,
@@ -174,7 +174,7 @@ impl Hypervisor {
                 None => {
                     let line = Line::new(Side::Switch, target, self.counts.clone());
                     let talk = Talk::default();
-                    self.controllers.push(Controller { line, talk });
+                    self.controllers.push(ControllerConnection { line, talk });
                 }
             }
         }
@@ -284,7 +284,7 @@ impl Hypervisor {
     }
 
     fn serve_controller(&mut self, at: usize) {
-        let Controller { line, talk } = &mut self.controllers[at];
+        let ControllerConnection { line, talk } = &mut self.controllers[at];
         loop {
             let frame = match Framer.next(&mut line.incoming) {
                 Ok(Some(frame)) => frame,
@@ -372,7 +372,7 @@ impl Hypervisor {
     }
 }
 
-impl Controller {
+impl ControllerConnection {
     /// Hands what the switch says to the connection.
     fn send(&mut self) {
         if self.line.is_connected() {

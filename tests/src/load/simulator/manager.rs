@@ -1,6 +1,6 @@
 //! What ovsdb-server does for one connection to a manager (RFC 7047 §4.1).
 
-use super::database::{Changes, Database, Monitored, MonitoredTable, NAME};
+use super::database::{Changes, Monitored, MonitoredTable, NAME, SimulatedDatabase};
 use super::line::Line;
 use super::locks::SessionNumber;
 use serde_json::{Deserializer, Value as Json, json};
@@ -56,7 +56,7 @@ impl Manager {
     }
 
     /// Answers what concerns nobody else, and returns what does.
-    pub(super) fn take(&mut self, request: &Json, database: &Database) -> Option<Request> {
+    pub(super) fn take(&mut self, request: &Json, database: &SimulatedDatabase) -> Option<Request> {
         let params = &request["params"];
         let lock = || params[0].as_str().unwrap_or_default().to_owned();
         match request["method"].as_str()? {
@@ -78,7 +78,7 @@ impl Manager {
         None
     }
 
-    pub(super) fn watch(&mut self, request: &Json, database: &Database) {
+    pub(super) fn watch(&mut self, request: &Json, database: &SimulatedDatabase) {
         self.monitor = request["params"][1].clone();
         self.monitored = monitored(&request["params"][2]);
         let contents = database.contents(&self.monitored);
@@ -86,7 +86,7 @@ impl Manager {
     }
 
     /// It monitors other rows from now on, which it is told before the answer.
-    fn select(&mut self, request: &Json, database: &Database) {
+    fn select(&mut self, request: &Json, database: &SimulatedDatabase) {
         let before = self.monitored.clone();
         let tables = request["params"][2].as_object().into_iter().flatten();
         for (table, request) in tables {
@@ -118,7 +118,7 @@ impl Manager {
     }
 
     /// Tells what has changed of what it monitors.
-    pub(super) fn tell(&mut self, changes: &Changes, database: &Database) {
+    pub(super) fn tell(&mut self, changes: &Changes, database: &SimulatedDatabase) {
         if let Some(update) = database.update(changes, &self.monitored) {
             self.update(&update);
         }

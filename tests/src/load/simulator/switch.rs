@@ -18,7 +18,7 @@ const UPDATES_A_PART: usize = 4000;
 
 /// What stays while connections come and go.
 #[derive(Debug)]
-pub(super) struct Switch {
+pub(super) struct SimulatedSwitch {
     datapath_id: u64,
     flows: FlowTable,
     meters: BTreeMap<u32, MeterConfig>,
@@ -40,7 +40,7 @@ pub(super) struct Talk {
     pub(super) outgoing: BytesMut,
 }
 
-impl Switch {
+impl SimulatedSwitch {
     pub(super) fn new() -> Self {
         let config = SwitchConfig {
             flags: 0,

@@ -1,15 +1,15 @@
 //! Which keys were published, at which revisions: what a difference is taken from.
 
-use crate::store::etcd::layout::{Layout, Place, decode, decode_key};
+use crate::store::etcd::layout::{EtcdKey, Layout, decode, decode_key};
 use etcd_client::KeyValue;
 use sextant_model::Change;
 use std::collections::BTreeMap;
 
 /// The keys of objects as in etcd, without what comes before them, and the revisions of their last changes.
 #[derive(Debug, Default)]
-pub(super) struct Known(BTreeMap<Box<[u8]>, i64>);
+pub(super) struct KnownRows(BTreeMap<Box<[u8]>, i64>);
 
-impl Known {
+impl KnownRows {
     /// What leads from the known to these rows. Nothing changes if one of them cannot be read.
     pub(super) fn replace(
         &mut self,
@@ -19,7 +19,7 @@ impl Known {
         let mut now = BTreeMap::new();
         let mut changes = Vec::new();
         for row in rows {
-            let Place::Object(key) = layout.place(row.key()) else {
+            let EtcdKey::Object(key) = layout.place(row.key()) else {
                 continue;
             };
             if self.0.get(key) != Some(&row.mod_revision()) {

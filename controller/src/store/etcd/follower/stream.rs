@@ -1,10 +1,10 @@
 //! The stream of one watch: its messages as commits.
 
-use super::known::Known;
+use super::known::KnownRows;
 use super::{CallError, Reached, Stop};
 use crate::store::Committed;
 use crate::store::etcd::call::timely;
-use crate::store::etcd::layout::{Layout, Place, format_value};
+use crate::store::etcd::layout::{EtcdKey, Layout, format_value};
 use crate::store::etcd::rows::LARGEST;
 use crate::store::etcd::transaction::made_at;
 use etcd_client::{Event, EventType, WatchOptions, WatchResponse, WatchStream};
@@ -41,7 +41,11 @@ pub(super) async fn open(
 
 impl CommitStream {
     /// What comes next. Cancel-safe. etcd never divides a revision between two messages, unless asked to.
-    pub(super) async fn next(&mut self, known: &mut Known, layout: &Layout) -> Result<Heard, Stop> {
+    pub(super) async fn next(
+        &mut self,
+        known: &mut KnownRows,
+        layout: &Layout,
+    ) -> Result<Heard, Stop> {
         loop {
             if let Some(heard) = self.waiting.pop_front() {
                 return heard.map_err(Stop::from);
@@ -52,7 +56,7 @@ impl CommitStream {
         }
     }
 
-    fn take(&mut self, message: &WatchResponse, known: &mut Known, layout: &Layout) {
+    fn take(&mut self, message: &WatchResponse, known: &mut KnownRows, layout: &Layout) {
         let of_one_revision = |one: &Event, other: &Event| revision(one) == revision(other);
         for events in message.events().chunk_by(of_one_revision) {
             let committed = committed(events, known, layout).transpose();
@@ -87,7 +91,7 @@ fn revision(event: &Event) -> i64 {
 /// The events of one revision as a commit. `None`: only receipts have expired, or it concerns somebody else.
 fn committed(
     events: &[Event],
-    known: &mut Known,
+    known: &mut KnownRows,
     layout: &Layout,
 ) -> Result<Option<Committed>, CallError> {
     let mut is_commit = false;
@@ -96,7 +100,7 @@ fn committed(
         let Some(row) = event.kv() else { continue };
         let is_put = event.event_type() == EventType::Put;
         match layout.place(row.key()) {
-            Place::Object(key) => {
+            EtcdKey::Object(key) => {
                 let change = if is_put {
                     known.put(key, row)
                 } else {
@@ -109,12 +113,12 @@ fn committed(
                     }
                 }
             }
-            Place::Format if !is_put || row.value() != format_value().as_bytes() => {
+            EtcdKey::Format if !is_put || row.value() != format_value().as_bytes() => {
                 let why = "the store was removed, or another version has taken it over";
                 return Err(CallError::Refused(why.to_owned()));
             }
-            Place::Receipt => is_commit |= is_put,
-            Place::Format | Place::Foreign => {}
+            EtcdKey::Receipt => is_commit |= is_put,
+            EtcdKey::Format | EtcdKey::Foreign => {}
         }
     }
     let revision = events.first().map_or(0, revision);
