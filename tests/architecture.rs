@@ -14,6 +14,8 @@ mod edges;
 mod house;
 #[path = "architecture/layers.rs"]
 mod layers;
+#[path = "architecture/prose.rs"]
+mod prose;
 #[path = "architecture/purity.rs"]
 mod purity;
 #[path = "architecture/tokens.rs"]
@@ -77,6 +79,20 @@ const SIDES: &[&str] = &["api", "control", "hypervisor", "switch"];
 /// How many lines a function has at most, and how many a file.
 const LINES_OF_A_FUNCTION: usize = 60;
 const LINES_OF_A_FILE: usize = 500;
+
+/// How many words a sentence of a document has at most.
+const WORDS_OF_A_SENTENCE: usize = 35;
+
+/// The documents, and the folders of documents.
+const DOCUMENTS: &[&str] = &[
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs",
+    "openflow/README.md",
+    "ovsdb-client/README.md",
+];
 
 /// Tests that type one command after another, and are longer.
 const LONG: &[&str] = &["tests/openstack/rights.rs", "tests/openstack/ways.rs"];
@@ -198,6 +214,40 @@ fn files_and_functions_are_short() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn sentences_of_documents_are_short() {
+    let root = workspace();
+    let mut wrong = Vec::new();
+    for name in DOCUMENTS {
+        let path = root.join(name);
+        let files = match path.is_dir() {
+            true => prose::documents(&path),
+            false => vec![path],
+        };
+        for file in files {
+            let text = std::fs::read_to_string(&file).expect("a document");
+            let long = prose::long_sentences(&text, WORDS_OF_A_SENTENCE);
+            wrong.extend(
+                long.iter()
+                    .map(|what| format!("{}: {what}", file.display())),
+            );
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_long_sentence_is_caught_and_code_and_tables_are_not() {
+    let document = "# A heading of five words\n\nOne two three\nfour. `One code of many words` ends.\n\
+                    ```\nOne two three four five\n```\n| one two three four | five |\n\
+                    - One two three.\n- four five six: [Seven](eight.md)\n";
+    assert_eq!(prose::long_sentences(document, 4), [""; 0]);
+    assert_eq!(
+        prose::long_sentences(document, 3),
+        ["4 words: One two three four."]
+    );
 }
 
 #[test]
