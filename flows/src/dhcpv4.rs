@@ -101,10 +101,13 @@ fn metadata_route(
         let mut own = port.ipv4_addresses();
         view.router(port).is_some() && own.any(|(_, own)| gateway == Some(own))
     });
-    let next_hop = gateway.filter(|_| has_gateway);
+    let next_hop = match gateway {
+        Some(gateway) if has_gateway => gateway,
+        Some(_) | None => Ipv4Addr::UNSPECIFIED,
+    };
     Some(ClasslessRoute {
         destination,
-        next_hop: next_hop.unwrap_or(Ipv4Addr::UNSPECIFIED),
+        next_hop,
     })
 }
 

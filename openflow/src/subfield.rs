@@ -59,7 +59,10 @@ impl Subfield {
 /// Reads the header of a field; `None` for one that this crate has no name for.
 pub(crate) fn read_field(reader: &mut Reader<'_>) -> Result<Option<Field>, DecodeError> {
     let header = Header::read(reader)?;
-    Ok(Field::from_oxm(header.id).filter(|_| !header.masked))
+    Ok(match header.masked {
+        true => None,
+        false => Field::from_oxm(header.id),
+    })
 }
 
 /// Reads a header where only 4 bytes have room; `None` for a field without a name here or with a longer header.

@@ -50,10 +50,9 @@ impl Throttle {
     /// When one more may pass, if none may before.
     #[must_use]
     pub fn opens_at(&self) -> Option<Instant> {
-        let full = self.passed == self.burst;
-        self.begun
-            .filter(|_| full)
-            .map(|begun| begun + self.stretch)
+        let is_full = self.passed == self.burst;
+        let begun = if is_full { self.begun } else { None };
+        begun.map(|begun| begun + self.stretch)
     }
 
     /// How many lines were suppressed since the last one, for a final line.

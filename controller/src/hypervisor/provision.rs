@@ -166,18 +166,22 @@ fn control_bridge(
     bridge: Bridge<'_>,
     mut transaction: Transaction,
 ) -> Transaction {
-    let this = || [Condition::uuid(uuid)];
+    let this = [Condition::uuid(uuid)];
     if is_owned(bridge.row()) {
         transaction = settle_own_bridge(replica, wish, uuid, bridge, transaction);
     }
     if bridge.fail_mode() != Some(FAIL_MODE) {
-        transaction = transaction.update("Bridge", this(), Row::new().with("fail_mode", FAIL_MODE));
+        transaction = transaction.update(
+            "Bridge",
+            this.clone(),
+            Row::new().with("fail_mode", FAIL_MODE),
+        );
     }
     let protocols = bridge.protocols();
     if !protocols.is_empty() && !protocols.contains(PROTOCOL) {
         transaction = transaction.mutate(
             "Bridge",
-            this(),
+            this.clone(),
             [Mutation::insert("protocols", Value::set([PROTOCOL]))],
         );
     }
@@ -223,7 +227,7 @@ fn settle_own_bridge(
     bridge: Bridge<'_>,
     mut transaction: Transaction,
 ) -> Transaction {
-    let this = || [Condition::uuid(uuid)];
+    let this = [Condition::uuid(uuid)];
     let datapath_id = datapath_id(wish);
     let config = bridge.other_config();
     for (key, value) in other_config(&datapath_id) {
@@ -234,7 +238,7 @@ fn settle_own_bridge(
         let delete = present.map(|present| Mutation::delete("other_config", Value::map(present)));
         let insert = Mutation::insert("other_config", Value::map([(key, value)]));
         let mutations: Vec<Mutation> = delete.into_iter().chain([insert]).collect();
-        transaction = transaction.mutate("Bridge", this(), mutations);
+        transaction = transaction.mutate("Bridge", this.clone(), mutations);
     }
     let enabled = [
         ("stp_enable", bridge.stp_enable()),
@@ -243,14 +247,14 @@ fn settle_own_bridge(
     for (protocol, enabled) in enabled {
         if enabled {
             let off = Row::new().with(protocol, false);
-            transaction = transaction.update("Bridge", this(), off);
+            transaction = transaction.update("Bridge", this.clone(), off);
         }
     }
     if let Some(asked) = asked_datapath_type(replica)
         && bridge.datapath_type() != asked
     {
         let asked = Row::new().with("datapath_type", asked);
-        transaction = transaction.update("Bridge", this(), asked);
+        transaction = transaction.update("Bridge", this.clone(), asked);
     }
     transaction
 }
@@ -299,12 +303,10 @@ fn release_controller(
 
 /// Whether somebody else has ports on the integration bridge.
 fn has_others_ports(replica: &Replica, bridge: Bridge<'_>) -> bool {
-    let ours = |uuid| {
-        replica
-            .get::<Port>(uuid)
-            .is_some_and(|port| is_owned(port.row()))
-    };
-    !bridge.ports().into_iter().all(ours)
+    bridge.ports().into_iter().any(|uuid| {
+        let port = replica.get::<Port>(uuid);
+        !port.is_some_and(|port| is_owned(port.row()))
+    })
 }
 
 /// The ports that Sextant made on the integration bridge, but the bridge's own.
@@ -344,13 +346,13 @@ fn release_managers(replica: &Replica, mut transaction: Transaction) -> Transact
         let Some(noted) = noted_probe(manager) else {
             continue;
         };
-        let this = || [Condition::uuid(uuid)];
+        let this = [Condition::uuid(uuid)];
         if manager.inactivity_probe() == Some(noted) {
             let row = Row::new().with("inactivity_probe", Value::empty_set());
-            transaction = transaction.update("Manager", this(), row);
+            transaction = transaction.update("Manager", this.clone(), row);
         }
         let note = Mutation::delete("external_ids", Value::set([NOTED_PROBE]));
-        transaction = transaction.mutate("Manager", this(), [note]);
+        transaction = transaction.mutate("Manager", this.clone(), [note]);
     }
     transaction
 }
@@ -362,7 +364,7 @@ fn noted_probe(manager: Manager<'_>) -> Option<i64> {
 
 /// Sets a manager's interval, and notes that it is Sextant's.
 fn set_probe(manager: Uuid, probe: i64, transaction: Transaction) -> Transaction {
-    let this = || [Condition::uuid(manager)];
+    let this = [Condition::uuid(manager)];
     let note = Value::map([(NOTED_PROBE, probe.to_string())]);
     let note = [
         Mutation::delete("external_ids", Value::set([NOTED_PROBE])),
@@ -370,6 +372,6 @@ fn set_probe(manager: Uuid, probe: i64, transaction: Transaction) -> Transaction
     ];
     let row = Row::new().with("inactivity_probe", probe);
     transaction
-        .update("Manager", this(), row)
-        .mutate("Manager", this(), note)
+        .update("Manager", this.clone(), row)
+        .mutate("Manager", this.clone(), note)
 }

@@ -276,9 +276,11 @@ impl HypervisorSession {
 
     /// When something is to be looked at again.
     fn deadline(&self) -> Option<Instant> {
-        // Without the hypervisor nothing is done about it.
-        let states = self.states.as_ref().filter(|_| self.owned.is_some());
-        let awaited = states.and_then(States::deadline);
+        // Nothing is done about a hypervisor that another controller owns.
+        let awaited = match (&self.states, &self.owned) {
+            (Some(states), Some(_)) => states.deadline(),
+            (Some(_) | None, _) => None,
+        };
         let claim = match (&self.claim, &self.place) {
             (Some(claim), SpeakingRight::Seated(seat)) => claim.deadline(seat.key()),
             (Some(_) | None, _) => None,

@@ -172,8 +172,9 @@ impl Owner {
             return;
         };
         let is_gone = self.snapshot.facts.gone().contains(id);
-        if let Some(stored) = &mut self.stored
-            && let Some(own) = stored.owned(id).filter(|_| is_gone)
+        if is_gone
+            && let Some(stored) = &mut self.stored
+            && let Some(own) = stored.owned(id)
         {
             stored.leave(id);
             stored.cluster.tenures().end(id, own);

@@ -85,8 +85,10 @@ impl Vigil {
 
     /// When there is something to do, while no change is under way (`idle`).
     pub(super) fn deadline(&self, idle: bool) -> Instant {
-        let suspicion = self.suspicion.filter(|_| idle);
-        suspicion.map_or(self.due, |at| at.min(self.due))
+        match self.suspicion {
+            Some(at) if idle => at.min(self.due),
+            Some(_) | None => self.due,
+        }
     }
 
     /// Asks what the switch does not tell by itself, if it is time for it.

@@ -86,7 +86,8 @@ impl Facts {
     ) -> impl Iterator<Item = &'a ChassisId> + 'a {
         let own = chassis.encap.endpoints;
         let reached_by_all = matches!(own, Endpoints::Both(..));
-        let others = self.chassis.values().filter(move |_| !reached_by_all);
+        let others = (!reached_by_all).then(|| self.chassis.values());
+        let others = others.into_iter().flatten();
         others
             .filter(move |other| other.id != chassis.id)
             .filter(move |other| own.towards(other.encap.endpoints).is_none())

@@ -73,7 +73,7 @@ impl Ct {
         part.skip(3)?;
         let alg = part.u16()?;
         let exec = decode_nested(part, depth + 1)?;
-        let Some(zone) = zone.filter(|_| flags & !(COMMIT | FORCE) == 0) else {
+        let (Some(zone), 0) = (zone, flags & !(COMMIT | FORCE)) else {
             return Ok(None);
         };
         let table = (table != NO_TABLE).then_some(table);

@@ -124,7 +124,7 @@ impl Learn {
         }
         if found.flags & WRITE_RESULT != 0 {
             let field = read_field(part)?;
-            let Some(field) = field.filter(|_| extended) else {
+            let (Some(field), true) = (field, extended) else {
                 return Ok(None);
             };
             found.flags &= !WRITE_RESULT;

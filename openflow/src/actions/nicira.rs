@@ -209,7 +209,7 @@ fn set_masked(buffer: &mut BytesMut, field: Field, value: u128, mask: u128) {
 
 fn decode_load2(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError> {
     let header = Header::read(part)?;
-    let Some(field) = Field::from_oxm(header.id).filter(|_| header.masked) else {
+    let (Some(field), true) = (Field::from_oxm(header.id), header.masked) else {
         return Ok(None);
     };
     let entry = decode_value(part, field, header)?;

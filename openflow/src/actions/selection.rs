@@ -168,9 +168,10 @@ impl BundleAction {
         if kind != MEMBER_IS_PORT || (load && field.is_none()) {
             return Ok(None);
         }
-        let dst = field
-            .filter(|_| load)
-            .map(|field| Subfield::unpack(field, packed));
+        let dst = match field {
+            Some(field) if load => Some(Subfield::unpack(field, packed)),
+            Some(_) | None => None,
+        };
         Ok(Some(BundleAction {
             algorithm,
             fields,

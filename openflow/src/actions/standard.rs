@@ -131,7 +131,7 @@ fn decode_set_field(part: &mut Reader<'_>) -> Result<Option<Action>, DecodeError
         return Ok(Some(Action::SetField { field, value, mask }));
     }
     let header = Header::read(part)?;
-    let Some(field) = Field::from_oxm(header.id).filter(|_| !header.masked) else {
+    let (Some(field), false) = (Field::from_oxm(header.id), header.masked) else {
         return Ok(None);
     };
     let FieldMatch { value, mask, .. } = decode_value(part, field, header)?;

@@ -213,34 +213,28 @@ impl Terms<'_> {
     /// Fields of ERSPAN and GTP-U, whose masks are not printed.
     fn tunnel_kinds(&mut self) {
         let version = self.find(Field::TUN_ERSPAN_VER).map(|entry| entry.value);
-        let decimal = |value: u128| value.to_string();
-        let hex = |value: u128| Hex(value).to_string();
-        let mut put = |shown: bool, field: Field, name: &str, spell: &dyn Fn(u128) -> String| {
-            if let Some(entry) = self.find(field).filter(|_| shown) {
-                self.put(name, spell(entry.value));
-            }
-        };
-        put(true, Field::TUN_ERSPAN_VER, "tun_erspan_ver", &decimal);
-        put(
-            version == Some(1),
-            Field::TUN_ERSPAN_IDX,
-            "tun_erspan_idx",
-            &hex,
-        );
-        put(
-            version == Some(2),
-            Field::TUN_ERSPAN_DIR,
-            "tun_erspan_dir",
-            &decimal,
-        );
-        put(
-            version == Some(2),
-            Field::TUN_ERSPAN_HWID,
-            "tun_erspan_hwid",
-            &hex,
-        );
-        put(true, Field::TUN_GTPU_FLAGS, "gtpu_flags", &hex);
-        put(true, Field::TUN_GTPU_MSGTYPE, "gtpu_msgtype", &decimal);
+        self.put_decimal(Field::TUN_ERSPAN_VER, "tun_erspan_ver");
+        if version == Some(1) {
+            self.put_hex(Field::TUN_ERSPAN_IDX, "tun_erspan_idx");
+        }
+        if version == Some(2) {
+            self.put_decimal(Field::TUN_ERSPAN_DIR, "tun_erspan_dir");
+            self.put_hex(Field::TUN_ERSPAN_HWID, "tun_erspan_hwid");
+        }
+        self.put_hex(Field::TUN_GTPU_FLAGS, "gtpu_flags");
+        self.put_decimal(Field::TUN_GTPU_MSGTYPE, "gtpu_msgtype");
+    }
+
+    fn put_decimal(&mut self, field: Field, name: &str) {
+        if let Some(entry) = self.find(field) {
+            self.put(name, entry.value);
+        }
+    }
+
+    fn put_hex(&mut self, field: Field, name: &str) {
+        if let Some(entry) = self.find(field) {
+            self.put(name, Hex(entry.value));
+        }
     }
 
     fn in_port(&mut self) {
@@ -250,17 +244,19 @@ impl Terms<'_> {
         }
     }
 
+    /// The value and the mask of some of the tag's bits, shifted to where they are in the tag.
+    fn tag_part(&self, field: Field, bits: u128, shift: u32) -> (u128, u128) {
+        self.find(field).map_or((0, 0), |entry| {
+            ((entry.value & bits) << shift, (entry.mask & bits) << shift)
+        })
+    }
+
     /// The tag's 16 bits: priority, presence, VLAN id.
     fn vlan(&mut self) {
-        let part = |field: Field, bits: u128, shift: u32| {
-            self.find(field).map_or((0, 0), |entry| {
-                ((entry.value & bits) << shift, (entry.mask & bits) << shift)
-            })
-        };
         let parts = [
-            part(Field::VLAN_TCI, 0xffff, 0),
-            part(Field::VLAN_VID, 0x1fff, 0),
-            part(Field::VLAN_PCP, 7, 13),
+            self.tag_part(Field::VLAN_TCI, 0xffff, 0),
+            self.tag_part(Field::VLAN_VID, 0x1fff, 0),
+            self.tag_part(Field::VLAN_PCP, 7, 13),
         ];
         let (value, mut mask) = parts
             .into_iter()

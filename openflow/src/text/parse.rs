@@ -93,8 +93,9 @@ fn with_protocol(matches: Match, word: &str) -> Result<Match, ParseMatchError> {
 }
 
 fn with_field(mut matches: Match, name: &str, text: &str) -> Result<Match, ParseMatchError> {
-    let unknown = || ParseMatchError::UnknownField(name.to_owned());
-    let field = field(&matches, name).ok_or_else(unknown)?;
+    let Some(field) = field(&matches, name) else {
+        return Err(ParseMatchError::UnknownField(name.to_owned()));
+    };
     let (value, mask) = value(field, text).ok_or_else(|| ParseMatchError::Value {
         field,
         value: text.to_owned(),
@@ -110,37 +111,42 @@ fn with_field(mut matches: Match, name: &str, text: &str) -> Result<Match, Parse
 
 /// The field of a name, which may depend on the protocol.
 fn field(matches: &Match, name: &str) -> Option<Field> {
-    let ethertype = matches.value(Field::ETH_TYPE);
-    let protocol = matches.value(Field::IP_PROTO);
-    let by_version = |ipv4, ipv6| {
-        if ethertype == Some(0x86dd) {
-            ipv6
-        } else {
-            ipv4
+    match name {
+        "icmp_type" => Some(by_version(matches, Field::ICMPV4_TYPE, Field::ICMPV6_TYPE)),
+        "icmp_code" => Some(by_version(matches, Field::ICMPV4_CODE, Field::ICMPV6_CODE)),
+        "nw_src" => Some(by_family(matches, Field::IPV4_SRC, Field::ARP_SPA)),
+        "nw_dst" => Some(by_family(matches, Field::IPV4_DST, Field::ARP_TPA)),
+        "tp_src" => by_protocol(matches, [Field::TCP_SRC, Field::UDP_SRC, Field::SCTP_SRC]),
+        "tp_dst" => by_protocol(matches, [Field::TCP_DST, Field::UDP_DST, Field::SCTP_DST]),
+        _ => {
+            let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
+            alias
+                .map(|(_, field)| *field)
+                .or_else(|| Field::all().find(|field| field.name() == name))
         }
-    };
-    let by_family = |ip, arp| match ethertype {
+    }
+}
+
+fn by_version(matches: &Match, ipv4: Field, ipv6: Field) -> Field {
+    match matches.value(Field::ETH_TYPE) {
+        Some(0x86dd) => ipv6,
+        _ => ipv4,
+    }
+}
+
+fn by_family(matches: &Match, ip: Field, arp: Field) -> Field {
+    match matches.value(Field::ETH_TYPE) {
         Some(0x0806 | 0x8035) => arp,
         _ => ip,
-    };
-    let by_protocol = |tcp, udp, sctp| match protocol {
+    }
+}
+
+fn by_protocol(matches: &Match, [tcp, udp, sctp]: [Field; 3]) -> Option<Field> {
+    match matches.value(Field::IP_PROTO) {
         Some(6) => Some(tcp),
         Some(17) => Some(udp),
         Some(132) => Some(sctp),
         _ => None,
-    };
-    match name {
-        "icmp_type" => Some(by_version(Field::ICMPV4_TYPE, Field::ICMPV6_TYPE)),
-        "icmp_code" => Some(by_version(Field::ICMPV4_CODE, Field::ICMPV6_CODE)),
-        "nw_src" => Some(by_family(Field::IPV4_SRC, Field::ARP_SPA)),
-        "nw_dst" => Some(by_family(Field::IPV4_DST, Field::ARP_TPA)),
-        "tp_src" => by_protocol(Field::TCP_SRC, Field::UDP_SRC, Field::SCTP_SRC),
-        "tp_dst" => by_protocol(Field::TCP_DST, Field::UDP_DST, Field::SCTP_DST),
-        _ => {
-            let alias = ALIASES.iter().find(|(alias, _)| *alias == name);
-            let by_name = || Field::all().find(|field| field.name() == name);
-            alias.map(|(_, field)| *field).or_else(by_name)
-        }
     }
 }
 
@@ -169,14 +175,9 @@ fn masked(field: Field, text: &str) -> Option<(u128, u128)> {
     let Some((value, mask)) = text.split_once('/') else {
         return Some((plain(field, text)?, field.full_mask()));
     };
-    let prefix = |bits: u32| {
-        let length: u32 = mask.parse().ok()?;
-        let hosts = bits.checked_sub(length)?;
-        Some(field.full_mask() & !crate::fields::ones(hosts))
-    };
     let mask = match field.format() {
-        Format::Ipv4 => prefix(32),
-        Format::Ipv6 => prefix(128),
+        Format::Ipv4 => mask_of_prefix(field, mask, 32),
+        Format::Ipv6 => mask_of_prefix(field, mask, 128),
         _ => None,
     }
     .or_else(|| plain(field, mask))?;
@@ -197,6 +198,13 @@ fn plain(field: Field, text: &str) -> Option<u128> {
     }
 }
 
+/// The mask of a prefix length, of a field whose address has so many bits.
+fn mask_of_prefix(field: Field, length: &str, bits: u32) -> Option<u128> {
+    let length: u32 = length.parse().ok()?;
+    let hosts = bits.checked_sub(length)?;
+    Some(field.full_mask() & !crate::fields::ones(hosts))
+}
+
 fn number(text: &str) -> Option<u128> {
     match text.strip_prefix("0x") {
         Some(hex) => u128::from_str_radix(hex, 16).ok(),
@@ -206,11 +214,13 @@ fn number(text: &str) -> Option<u128> {
 
 fn mac(text: &str) -> Option<u128> {
     let octets: Vec<&str> = text.split(':').collect();
-    let push = |value: u128, octet: &&str| {
+    if octets.len() != 6 {
+        return None;
+    }
+    octets.iter().try_fold(0, |value, octet| {
         let octet = u8::from_str_radix(octet, 16).ok()?;
         Some(value << 8 | u128::from(octet))
-    };
-    (octets.len() == 6).then(|| octets.iter().try_fold(0, push))?
+    })
 }
 
 fn port(text: &str) -> Option<u128> {
@@ -221,13 +231,9 @@ fn port(text: &str) -> Option<u128> {
 
 /// `+est-rel`, or `est|trk` where all bits are compared.
 fn flags(names: Names, text: &str, full: u128) -> Option<(u128, u128)> {
-    let bit = |name: &str| {
-        let position = names.iter().position(|known| *known == name)?;
-        Some(1u128 << position)
-    };
     if !text.starts_with(['+', '-']) {
         let all = number(text).or_else(|| {
-            let bits: Option<Vec<u128>> = text.split('|').map(bit).collect();
+            let bits: Option<Vec<u128>> = text.split('|').map(|name| bit(names, name)).collect();
             Some(bits?.into_iter().fold(0, |all, bit| all | bit))
         });
         return Some((all?, full));
@@ -237,13 +243,18 @@ fn flags(names: Names, text: &str, full: u128) -> Option<(u128, u128)> {
     let mut both = (0, 0);
     for (start, end) in starts.zip(ends) {
         let (sign, name) = text[start..end].split_at(1);
-        let bit = bit(name)?;
+        let bit = bit(names, name)?;
         both.1 |= bit;
         if sign == "+" {
             both.0 |= bit;
         }
     }
     Some(both)
+}
+
+fn bit(names: Names, name: &str) -> Option<u128> {
+    let position = names.iter().position(|known| *known == name)?;
+    Some(1u128 << position)
 }
 
 fn fragment(text: &str) -> Option<(u128, u128)> {

@@ -112,8 +112,8 @@ impl<'a> QuotableIpv4<'a> {
         if field(6) & 0x1fff != 0 {
             return Err(Refusal::Ignored("a fragment other than the first"));
         }
-        let error = |kind: &u8| IPV4_ERRORS.contains(kind);
-        if fixed[9] == ICMP && payload.first().is_none_or(error) {
+        let kind = payload.first();
+        if fixed[9] == ICMP && kind.is_none_or(|kind| IPV4_ERRORS.contains(kind)) {
             return Err(Refusal::Ignored("it is an error itself"));
         }
         Ok(Self {

@@ -272,7 +272,8 @@ impl HypervisorSession {
         let own = tenures.held(chassis).own;
         // Without the lock, another generation is another owner's, also where somebody has reset it.
         let is_lost = own.is_some_and(|own| own < seen || own != seen && !is_locked);
-        if let Some(own) = own.filter(|_| is_lost) {
+        let (lost, kept) = if is_lost { (own, None) } else { (None, own) };
+        if let Some(own) = lost {
             claim.lose();
             tenures.end(chassis, own);
             self.forget();
@@ -282,7 +283,7 @@ impl HypervisorSession {
             claim.lose();
             self.forget();
         }
-        let owns = self.claim_anew(chassis, own.filter(|_| !is_lost), seen);
+        let owns = self.claim_anew(chassis, kept, seen);
         Ok(owns && self.view == View::Whole)
     }
 

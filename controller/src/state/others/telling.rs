@@ -128,7 +128,10 @@ impl Owner {
 
     /// Sends all facts of a hypervisor that the store has otherwise, or should not have.
     fn repeat(&mut self, id: &ChassisId) {
-        let Some(stored) = self.stored.as_ref().filter(|_| self.owns(id)) else {
+        if !self.owns(id) {
+            return;
+        }
+        let Some(stored) = &self.stored else {
             return;
         };
         let is_stored = stored.of(id);

@@ -80,10 +80,9 @@ impl SimulatedDatabase {
         session: SessionNumber,
         operations: &[Json],
     ) -> Vec<Json> {
-        let asserted = |operation: &Json| {
-            let lock = operation["lock"].as_str();
-            lock.filter(|_| operation["op"] == "assert")
-                .map(str::to_owned)
+        let asserted = |operation: &Json| match operation["op"] == "assert" {
+            true => operation["lock"].as_str().map(str::to_owned),
+            false => None,
         };
         let locks: Vec<Option<String>> = operations.iter().map(asserted).collect();
         let is_missing = |lock: &Option<String>| {

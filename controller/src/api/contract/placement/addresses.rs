@@ -45,30 +45,15 @@ impl WantedAddresses {
         if subnets.is_empty() && intent.subnets_of(network).next().is_some() {
             return Err(no_subnet_for(network, owner));
         }
-        let group = |ipv4: bool| -> Vec<Arc<Subnet>> {
-            let of_family = subnets
-                .iter()
-                .filter(|subnet| subnet.cidr.network().is_ipv4() == ipv4);
-            of_family
-                .filter(|subnet| !subnet.is_auto_address())
-                .cloned()
-                .collect()
-        };
-        let groups = [group(true), group(false)].into_iter();
-        Ok(Self::OneOfEach(
-            groups.filter(|group| !group.is_empty()).collect(),
-        ))
+        let groups = [from_pools(&subnets, true), from_pools(&subnets, false)];
+        let groups = groups.into_iter().filter(|group| !group.is_empty());
+        Ok(Self::OneOfEach(groups.collect()))
     }
 
     /// The addresses of a port, except those that it gets by itself.
     pub(crate) fn kept(port: &Port, intent: &Intent) -> Self {
-        let by_itself = |fixed: &FixedIp| {
-            intent
-                .subnets
-                .get(&fixed.subnet_id)
-                .is_some_and(|subnet| subnet.is_auto_address())
-        };
-        let kept = port.fixed_ips.iter().filter(|fixed| !by_itself(fixed));
+        let kept = port.fixed_ips.iter();
+        let kept = kept.filter(|fixed| !is_by_itself(fixed, intent));
         let listed = kept.map(|fixed| ListedIp {
             subnet: Some(fixed.subnet_id),
             address: Some(fixed.ip_address),
@@ -77,15 +62,31 @@ impl WantedAddresses {
     }
 }
 
+/// The subnets of one family whose addresses come from pools.
+fn from_pools(subnets: &[Arc<Subnet>], ipv4: bool) -> Vec<Arc<Subnet>> {
+    let of_family = subnets
+        .iter()
+        .filter(|subnet| subnet.cidr.network().is_ipv4() == ipv4);
+    of_family
+        .filter(|subnet| !subnet.is_auto_address())
+        .cloned()
+        .collect()
+}
+
+/// Whether a port gets an address by itself.
+fn is_by_itself(fixed: &FixedIp, intent: &Intent) -> bool {
+    let subnet = intent.subnets.get(&fixed.subnet_id);
+    subnet.is_some_and(|subnet| subnet.is_auto_address())
+}
+
 /// The owner of DHCP servers' ports. They may have addresses of every subnet with DHCP.
 const DHCP_OWNER: &str = "network:dhcp";
 
 /// The subnets that ports of this owner may have addresses of. Those for this owner in particular come first.
 fn candidates(intent: &Intent, network: NetworkId, owner: &str) -> Vec<Arc<Subnet>> {
-    let eligible = |subnet: &&Arc<Subnet>| is_for(subnet, owner);
     let mut subnets: Vec<Arc<Subnet>> = intent
         .subnets_of(network)
-        .filter(eligible)
+        .filter(|subnet| is_for(subnet, owner))
         .cloned()
         .collect();
     subnets.sort_by_key(|subnet| subnet.service_types.is_empty());
@@ -413,16 +414,22 @@ pub(crate) fn may_wait(address: &str) -> bool {
 /// Whether addresses meet the filters `subnet_id=…`, `ip_address=…` and `ip_address_substr=…`. Of each filter that is
 /// given, one value has to fit.
 pub(crate) fn meet(fixed_ips: &[FixedIp], filters: &[String]) -> bool {
-    let matches = |fixed: &FixedIp, filter: &str| match filter.split_once('=') {
+    filters.iter().all(|filter| {
+        let wanted = name_of(filter);
+        let mut same = filters.iter().filter(|filter| name_of(filter) == wanted);
+        same.any(|filter| fixed_ips.iter().any(|fixed| matches(fixed, filter)))
+    })
+}
+
+fn name_of(filter: &str) -> &str {
+    filter.split('=').next().unwrap_or_default()
+}
+
+fn matches(fixed: &FixedIp, filter: &str) -> bool {
+    match filter.split_once('=') {
         Some(("subnet_id", id)) => id.parse() == Ok(fixed.subnet_id),
         Some(("ip_address", address)) => address.parse() == Ok(fixed.ip_address),
         Some(("ip_address_substr", part)) => fixed.ip_address.to_string().contains(part),
         _ => false,
-    };
-    let name = |filter: &'_ str| filter.split('=').next().unwrap_or_default().to_owned();
-    let one_holds = |wanted: &str| {
-        let mut same = filters.iter().filter(|filter| name(filter) == wanted);
-        same.any(|filter| fixed_ips.iter().any(|fixed| matches(fixed, filter)))
-    };
-    filters.iter().all(|filter| one_holds(&name(filter)))
+    }
 }

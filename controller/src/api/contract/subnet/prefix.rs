@@ -224,15 +224,18 @@ fn refuse_mixed_sources(
 
 /// Requires that the pools of the network's subnets do not change their scopes meanwhile.
 fn rely_on_pools(draft: &mut Draft, network: NetworkId) {
-    let pool = |source| match source {
-        PrefixSource::Pool(id) => Some(Key::Object(ObjectKey::SubnetPool(id))),
-        PrefixSource::Given | PrefixSource::Delegated => None,
-    };
     let subnets = draft.intent.subnets_of(network);
     let pools: Vec<Key> = subnets
-        .filter_map(|subnet| pool(subnet.prefix_source))
+        .filter_map(|subnet| pool_of(subnet.prefix_source))
         .collect();
     pools.into_iter().for_each(|pool| draft.relies_on(pool));
+}
+
+fn pool_of(source: PrefixSource) -> Option<Key> {
+    match source {
+        PrefixSource::Pool(id) => Some(Key::Object(ObjectKey::SubnetPool(id))),
+        PrefixSource::Given | PrefixSource::Delegated => None,
+    }
 }
 
 /// The scope of the pool that a prefix is from. `None` for a named prefix.

@@ -74,7 +74,10 @@ impl<R: Resource> Selection<R> {
     fn is_beyond(&self, query: &Query<R>, id: R::Id) -> bool {
         let offered = (&self.keys[..], id);
         let before = self.marker.as_ref();
-        let last = self.items.get(self.most - 1).filter(|_| self.pruned);
+        let last = match self.pruned {
+            true => self.items.get(self.most - 1),
+            false => None,
+        };
         before.is_some_and(|marker| query.compare(offered, marker.rank()).is_le())
             || last.is_some_and(|last| query.compare(offered, last.rank()).is_ge())
     }

@@ -40,7 +40,11 @@ fn show_hypervisors(rows: &[FactRow]) -> String {
         "ACTIVE",
         "OWNER",
     ];
-    let cells = |row: &FactRow| match row {
+    table(head, rows.iter().filter_map(hypervisor_cells))
+}
+
+fn hypervisor_cells(row: &FactRow) -> Option<[String; 12]> {
+    match row {
         FactRow::Hypervisor {
             chassis,
             endpoints,
@@ -69,8 +73,7 @@ fn show_hypervisors(rows: &[FactRow]) -> String {
             or_dash(owner.as_ref()),
         ]),
         _ => None,
-    };
-    table(head, rows.iter().filter_map(cells))
+    }
 }
 
 fn connected(is_connected: bool) -> String {
@@ -78,7 +81,12 @@ fn connected(is_connected: bool) -> String {
 }
 
 fn show_bindings(rows: &[FactRow]) -> String {
-    let cells = |row: &FactRow| match row {
+    let head = ["PORT", "NETWORK", "HYPERVISOR", "OFPORT", "STATE"];
+    table(head, rows.iter().filter_map(binding_cells))
+}
+
+fn binding_cells(row: &FactRow) -> Option<[String; 5]> {
+    match row {
         FactRow::Binding {
             port_id,
             network_id,
@@ -93,13 +101,18 @@ fn show_bindings(rows: &[FactRow]) -> String {
             state.clone(),
         ]),
         _ => None,
-    };
-    let head = ["PORT", "NETWORK", "HYPERVISOR", "OFPORT", "STATE"];
-    table(head, rows.iter().filter_map(cells))
+    }
 }
 
 fn show_gateways(rows: &[FactRow]) -> String {
-    let cells = |row: &FactRow| match row {
+    table(
+        ["ROUTER", "NETWORK", "HYPERVISOR"],
+        rows.iter().filter_map(gateway_cells),
+    )
+}
+
+fn gateway_cells(row: &FactRow) -> Option<[String; 3]> {
+    match row {
         FactRow::Gateway {
             router_id,
             network_id,
@@ -110,15 +123,18 @@ fn show_gateways(rows: &[FactRow]) -> String {
             chassis.to_string(),
         ]),
         _ => None,
-    };
-    table(
-        ["ROUTER", "NETWORK", "HYPERVISOR"],
-        rows.iter().filter_map(cells),
-    )
+    }
 }
 
 fn show_tunnels(rows: &[FactRow]) -> String {
-    let cells = |row: &FactRow| match row {
+    table(
+        ["HYPERVISOR", "PEER", "REMOTE", "STATE"],
+        rows.iter().filter_map(tunnel_cells),
+    )
+}
+
+fn tunnel_cells(row: &FactRow) -> Option<[String; 4]> {
+    match row {
         FactRow::Tunnel {
             chassis,
             peer,
@@ -131,15 +147,18 @@ fn show_tunnels(rows: &[FactRow]) -> String {
             state.clone(),
         ]),
         _ => None,
-    };
-    table(
-        ["HYPERVISOR", "PEER", "REMOTE", "STATE"],
-        rows.iter().filter_map(cells),
-    )
+    }
 }
 
 fn show_holders(rows: &[FactRow]) -> String {
-    let cells = |row: &FactRow| match row {
+    table(
+        ["NETWORK", "ADDRESS", "PORT", "MAC"],
+        rows.iter().filter_map(holder_cells),
+    )
+}
+
+fn holder_cells(row: &FactRow) -> Option<[String; 4]> {
+    match row {
         FactRow::Holder {
             network_id,
             address,
@@ -152,15 +171,18 @@ fn show_holders(rows: &[FactRow]) -> String {
             mac.to_string(),
         ]),
         _ => None,
-    };
-    table(
-        ["NETWORK", "ADDRESS", "PORT", "MAC"],
-        rows.iter().filter_map(cells),
-    )
+    }
 }
 
 fn show_delegations(rows: &[FactRow]) -> String {
-    let cells = |row: &FactRow| match row {
+    table(
+        ["SUBNET", "PREFIX", "NETWORK", "VALID UNTIL"],
+        rows.iter().filter_map(delegation_cells),
+    )
+}
+
+fn delegation_cells(row: &FactRow) -> Option<[String; 4]> {
+    match row {
         FactRow::Delegation {
             subnet_id,
             prefix,
@@ -173,15 +195,32 @@ fn show_delegations(rows: &[FactRow]) -> String {
             valid_until.to_string(),
         ]),
         _ => None,
-    };
-    table(
-        ["SUBNET", "PREFIX", "NETWORK", "VALID UNTIL"],
-        rows.iter().filter_map(cells),
-    )
+    }
 }
 
 fn show_refused(rows: &[FactRow]) -> String {
-    let cells = |row: &FactRow| match row {
+    let refused = table(
+        ["HYPERVISOR", "COOKIE", "MISSING", "ERROR"],
+        rows.iter().filter_map(refused_cells),
+    );
+    refused + &rows.iter().filter_map(consequence).collect::<String>()
+}
+
+fn consequence(row: &FactRow) -> Option<String> {
+    match row {
+        FactRow::Without {
+            chassis,
+            ports,
+            answers_solicitations,
+        } => Some(format!(
+            "On {chassis}, {ports} ports do without flows of their own; {answers_solicitations} answers solicitations.\n"
+        )),
+        _ => None,
+    }
+}
+
+fn refused_cells(row: &FactRow) -> Option<[String; 4]> {
+    match row {
         FactRow::Refused {
             chassis,
             cookie,
@@ -194,20 +233,5 @@ fn show_refused(rows: &[FactRow]) -> String {
             error.clone(),
         ]),
         _ => None,
-    };
-    let refused = table(
-        ["HYPERVISOR", "COOKIE", "MISSING", "ERROR"],
-        rows.iter().filter_map(cells),
-    );
-    let consequence = |row: &FactRow| match row {
-        FactRow::Without {
-            chassis,
-            ports,
-            answers_solicitations,
-        } => Some(format!(
-            "On {chassis}, {ports} ports do without flows of their own; {answers_solicitations} answers solicitations.\n"
-        )),
-        _ => None,
-    };
-    refused + &rows.iter().filter_map(consequence).collect::<String>()
+    }
 }
