@@ -40,6 +40,7 @@ const FLAGS: BundleFlags = BundleFlags(BundleFlags::ATOMIC.0 | BundleFlags::ORDE
 
 /// Why nothing of a bundle was done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum BundleError {
     /// The switch refused these of the flow-mods, by their places in the list that [`Bundle::new`] was given. There may be
     /// more that it would refuse: Open vSwitch ends a commit with the first that fails.

@@ -9,6 +9,7 @@ use crate::failure::ErrorCode;
 /// Unknown types, fields and actions are no error: they are carried as bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("malformed OpenFlow at byte {offset}: {reason}")]
+#[non_exhaustive]
 pub struct DecodeError {
     /// Bytes from the start of the frame.
     pub offset: usize,
@@ -19,6 +20,7 @@ pub struct DecodeError {
 
 /// Why a message is malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Reason {
     /// The bytes end inside a structure.
     #[error("{needed} bytes needed, {left} left")]
@@ -93,6 +95,7 @@ impl DecodeError {
 
 /// A value that has no OpenFlow encoding: the caller's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum EncodeError {
     /// A message's length is a 16-bit field.
     #[error("a message of {0} bytes does not fit OpenFlow's limit of 65535")]

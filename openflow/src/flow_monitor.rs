@@ -44,6 +44,7 @@ pub enum FlowEvent {
 
 /// One thing that a flow monitor tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FlowUpdate {
     /// A flow changed.
     Changed {

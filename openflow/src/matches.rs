@@ -54,6 +54,7 @@ impl FieldMatch {
 
 /// A match that a switch would refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum MatchError {
     /// `OFPBMC_BAD_PREREQ`
     #[error("{field} needs a match on {prerequisite}")]

@@ -24,6 +24,7 @@ pub enum Member {
 
 /// The server is not one that will do; another one of the cluster may be.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum MemberError {
     /// It has no contact with a majority of its cluster.
     #[error("the server is cut off from its cluster")]

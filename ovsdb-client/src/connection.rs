@@ -40,6 +40,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a connection ended.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The network or the operating system.
     #[error("the connection failed: {0}")]

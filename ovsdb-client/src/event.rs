@@ -15,6 +15,7 @@ use crate::transaction::{TransactionResult, read_error};
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Event {
     /// The contents of the monitored tables are in the replica. If it held an earlier state, the difference came before
     /// as [`Event::Changed`].
@@ -54,6 +55,7 @@ pub enum Event {
 /// The server refused a request.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the server refused the request: {error}{}", details.as_ref().map(|details| format!(" ({details})")).unwrap_or_default())]
+#[non_exhaustive]
 pub struct Refusal {
     /// The kind of error, such as `unknown database`.
     pub error: String,
@@ -70,6 +72,7 @@ impl From<Json> for Refusal {
 
 /// Why a session cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum SessionError {
     /// The peer's bytes are not JSON objects.
     #[error(transparent)]

@@ -35,6 +35,7 @@ impl Default for Limits {
 
 /// The peer sent something that is not a sequence of acceptable JSON objects; the stream cannot be read any further.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum FramingError {
     /// A message is longer than [`Limits::size`].
     #[error("the peer's message is longer than {limit} bytes")]

@@ -44,6 +44,7 @@ pub(crate) type Selection = BTreeMap<Name, Vec<Condition>>;
 
 /// The database lacks what was asked for: it is too old, or the request is mistaken.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum RequestMismatch {
     /// No such table.
     #[error("the database {database} has no table {table}")]
@@ -341,6 +342,7 @@ pub enum Update {
 
 /// The peer's update is not one that its schema and earlier updates allow.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum UpdateError {
     /// The update has the wrong structure.
     #[error("the server's update is malformed: {found}")]

@@ -37,6 +37,7 @@ pub enum Remote {
 /// The text is not a remote that this side can connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{text:?} is not a remote: {reason}")]
+#[non_exhaustive]
 pub struct RemoteError {
     /// What was given.
     pub text: String,

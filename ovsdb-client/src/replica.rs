@@ -24,6 +24,7 @@ pub struct Replica {
 
 /// What became of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RowChange {
     /// The row's table.
     pub table: Name,
@@ -36,6 +37,17 @@ pub struct RowChange {
 }
 
 impl RowChange {
+    /// The change of a row from `old` to `new`. `None`: there was no such row, or there is none.
+    #[must_use]
+    pub fn new(table: impl Into<Name>, uuid: Uuid, old: Option<Row>, new: Option<Row>) -> Self {
+        Self {
+            table: table.into(),
+            uuid,
+            old,
+            new,
+        }
+    }
+
     /// Whether the row is new, gone, or this column of it differs.
     #[must_use]
     pub fn touches(&self, column: &str) -> bool {

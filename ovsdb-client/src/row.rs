@@ -24,6 +24,7 @@ pub struct Row {
 /// A column was asked for that the row lacks, or as a type that it does not have: a mistake of the caller, who chose
 /// which columns to monitor, or a database of an unexpected schema.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ColumnError {
     /// The row has no such column.
     #[error("there is no column {column} in this row; was it monitored?")]

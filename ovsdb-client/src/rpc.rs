@@ -45,6 +45,7 @@ pub enum Message {
 
 /// The peer sent JSON that is not a JSON-RPC 1.0 message.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum RpcError {
     /// Neither a method nor a result nor an error.
     #[error("the peer's message is neither a request nor a reply")]

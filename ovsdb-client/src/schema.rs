@@ -75,6 +75,7 @@ pub struct DatabaseSchema {
 /// The server's schema is not one of RFC 7047 §3.2.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the server's schema has no valid {what}{}", place.as_ref().map(|place| format!(" in {place}")).unwrap_or_default())]
+#[non_exhaustive]
 pub struct SchemaError {
     /// What is missing or malformed.
     pub what: &'static str,

@@ -345,6 +345,7 @@ fn list<T>(items: impl IntoIterator<Item = T>, json: impl Fn(T) -> Json) -> Json
 
 /// What an operation did.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OperationResult {
     /// The identity that the inserted row was given.
     Inserted(Uuid),
@@ -358,6 +359,7 @@ pub enum OperationResult {
 
 /// Why a transaction had no effect.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum TransactionError {
     /// The database refused an operation, and so the whole.
     #[error("the database refused operation {index}: {error}{}", suffix(.details))]

@@ -93,6 +93,7 @@ pub enum Value {
 
 /// JSON that is not the notation of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ValueError {
     /// Not an atom, a set or a map.
     #[error("{json} is not an OVSDB value")]

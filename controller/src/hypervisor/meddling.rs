@@ -41,12 +41,7 @@ mod tests {
     use uuid::Uuid;
 
     fn change(table: &str, old: Option<Row>, new: Option<Row>) -> RowChange {
-        RowChange {
-            table: table.into(),
-            uuid: Uuid::nil(),
-            old,
-            new,
-        }
+        RowChange::new(table, Uuid::nil(), old, new)
     }
 
     fn interface(owned: bool, kind: &str) -> Row {

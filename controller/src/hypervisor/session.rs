@@ -333,7 +333,8 @@ impl HypervisorSession {
                 // Rows that came by it are nobody's doing.
                 (self.meddled, self.unread) = (false, Unread::Everything);
             }
-            Event::Answer { .. } => {}
+            // Nothing was asked, and events of later versions mean nothing here.
+            Event::Answer { .. } | _ => {}
         }
     }
 

@@ -12,6 +12,7 @@ use crate::ports;
 
 /// A text is no match.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum ParseMatchError {
     /// No field has this name, or none of the protocol that the match names.
     #[error(

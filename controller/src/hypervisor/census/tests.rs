@@ -12,12 +12,7 @@ fn port_id(n: u128) -> PortId {
 }
 
 fn change(table: &str, n: u128, old: Option<Row>, new: Option<Row>) -> RowChange {
-    RowChange {
-        table: table.into(),
-        uuid: uuid(n),
-        old,
-        new,
-    }
+    RowChange::new(table, uuid(n), old, new)
 }
 
 fn interface(carries: u128, ofport: Option<i64>) -> Row {
