@@ -46,13 +46,13 @@ pub struct SwitchContext {
     pub events: Events,
     /// What is counted.
     pub metrics: Metrics,
-    /// Who speaks for the switch of which hypervisor.
+    /// The sessions that speak for hypervisors' switches.
     pub seats: Seats<ChassisId>,
-    /// Who speaks for which hypervisor's database.
+    /// The sessions that speak for hypervisors' databases.
     pub databases: Seats<ChassisId>,
     /// Which hypervisors this controller owns.
     pub tenures: Tenures,
-    /// What is asked of hypervisors, among it which names those with a certificate may have.
+    /// The rules for hypervisors, for instance which names a certificate allows.
     pub rules: Rules,
     /// Whose turn it is to let packets gather.
     pub pauses: GatheringTurn,
@@ -60,7 +60,7 @@ pub struct SwitchContext {
     pub preparing: Preparing,
     /// What is known of neighbours outside.
     pub neighbors: Neighbors,
-    /// What guests were told before a switch lost its connection.
+    /// What was advertised to guests before a switch lost its connection.
     pub handover: Handover,
     /// How many switches may be connected.
     pub limits: ConnectionLimits,
@@ -69,7 +69,7 @@ pub struct SwitchContext {
 }
 
 impl SwitchContext {
-    /// What sessions need at least: alone with these, without certificates, within the limits of the process.
+    /// The least that sessions need: this controller is the only one, asks for no certificates, and keeps to the limits of the process.
     pub fn new(snapshots: Snapshots, events: Events, metrics: Metrics) -> Self {
         Self {
             snapshots,

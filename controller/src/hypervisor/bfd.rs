@@ -1,10 +1,9 @@
-//! BFD between hypervisors (RFC 5880), which Open vSwitch speaks by itself over a tunnel port that is told to
+//! BFD between hypervisors (RFC 5880), which Open vSwitch speaks by itself over a tunnel port with `bfd:enable`
 //! (ovs-vswitchd.conf.db(5), Bidirectional Forwarding Detection).
 //!
-//! BFD is a matter of two, so each peer gets a tunnel port of its own, with fixed endpoints and without a key: that is key 0,
-//! which no network has. Open vSwitch gives what it receives to the port that says most about it, so guests' frames go on
-//! coming in by the flow-based ports. The name of such a port follows from all that it is, so that one whose peer has
-//! another endpoint is another port.
+//! Two hypervisors speak BFD with each other, so each peer gets a tunnel port of its own. It has fixed endpoints and key 0, which
+//! no network has. Open vSwitch gives a packet to the port that matches it most closely, so guests' frames still come in by the
+//! flow-based ports. The port's name is a hash of its settings: a peer with another endpoint gets another port.
 
 mod states;
 
@@ -122,7 +121,7 @@ pub(super) fn is_of_bfd(row: &Row) -> bool {
     is_owned(row) && matches!(row.map_entry("external_ids", PEER), Ok(Some(_)))
 }
 
-/// Whether a port's interface is what was made, but for what it may have besides.
+/// Whether a port's interface still is what Sextant made. It may have more than that.
 fn is_intact(replica: &Replica, port: Port<'_>, watched: &Watched, datapath: Datapath) -> bool {
     let interface = port.interfaces().first().copied().unwrap_or_default();
     let Some(interface) = replica.get::<Interface>(interface) else {

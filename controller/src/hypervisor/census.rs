@@ -1,4 +1,4 @@
-//! Which guests' interfaces a hypervisor has, kept by what changes of it.
+//! The guests' interfaces of a hypervisor, kept up to date by the changes of its database.
 //!
 //! A hypervisor may have thousands of interfaces, and a guest that comes or goes touches a few rows: those alone are looked
 //! at. Where anything else changes, all is to be read again.
@@ -158,7 +158,7 @@ impl Census {
 /// What of a hypervisor's database was not looked at since it changed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Unread {
-    /// All of it, and with it the census.
+    /// The whole database, and the census with it.
     Everything,
     /// The interfaces of these ports.
     Guests(BTreeSet<PortId>),

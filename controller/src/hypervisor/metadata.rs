@@ -88,7 +88,7 @@ pub(super) fn wanted(
     )
 }
 
-/// Nothing is said of guests any more. The port goes with all others of Sextant's.
+/// Removes the names of guests. The port itself is removed with all others that Sextant made.
 pub(super) fn release(replica: &Replica, transaction: Transaction) -> Transaction {
     name_guests(replica, &BTreeMap::new(), transaction)
 }

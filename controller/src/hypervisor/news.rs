@@ -1,10 +1,10 @@
-//! What the owner of the state is told of a hypervisor: all of it at first, then what changed.
+//! The events about a hypervisor for the owner of state: everything at first, then what has changed.
 
 use super::observe::Observation;
 use crate::state::Event;
 use sextant_model::Plugged;
 
-/// What differs from what was told before of the same hypervisor.
+/// The events that lead from one observation of a hypervisor to the next.
 pub(super) fn news(before: Option<&Observation>, now: &Observation) -> Vec<Event> {
     let id = &now.chassis.id;
     let named = Event::HostNamed(id.clone(), hostname(now));

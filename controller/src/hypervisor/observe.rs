@@ -36,7 +36,7 @@ pub enum NotReady {
     /// It has no name.
     #[error("external_ids:system-id is not set")]
     NoSystemId,
-    /// Its name is none that can be shown and logged.
+    /// Its name cannot be shown and logged.
     #[error(
         "external_ids:system-id is empty, has control characters, or is longer than {LONGEST_NAME} octets"
     )]
@@ -44,7 +44,7 @@ pub enum NotReady {
     /// It has no tunnel endpoint: nobody asked it to join.
     #[error("external_ids:sextant-encap-ip is not set")]
     NoEndpoint(ChassisId),
-    /// Its tunnel endpoint is not one, or one of each family.
+    /// Its tunnel endpoint is neither one address nor one of each family.
     #[error("external_ids:sextant-encap-ip={value}: {error}")]
     BadEndpoint {
         /// What is there.
@@ -58,13 +58,13 @@ pub enum NotReady {
     /// Its tunnel protocol is unknown.
     #[error("external_ids:sextant-encap-type: {0}")]
     BadEncapsulation(#[from] UnknownEncap),
-    /// A mapping of its provider networks is none.
+    /// A mapping of its provider networks cannot be read.
     #[error("external_ids:sextant-bridge-mappings: '{0}' is not NETWORK:BRIDGE")]
     BadMapping(String),
-    /// Its priority for routers' gateways is none.
+    /// Its priority for routers' gateways cannot be read.
     #[error("external_ids:sextant-gateway-priority: '{0}' is not a number from 0 to 65535")]
     BadPriority(String),
-    /// The directory of its guests' sockets is none.
+    /// The directory of its guests' sockets cannot be used.
     #[error(
         "external_ids:sextant-vhostuser-socket-dir: '{0}' is not an absolute path of at most {LONGEST_DIRECTORY} octets"
     )]

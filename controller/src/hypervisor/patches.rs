@@ -10,7 +10,7 @@ use sextant_ovsdb_client::{Replica, Row, Table, Transaction, Value};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// One end of a pair, as it is there.
+/// One end of a pair, as the database has it.
 struct End {
     bridge: Uuid,
     port: Uuid,
@@ -110,7 +110,7 @@ fn ends(replica: &Replica) -> Vec<End> {
     ends
 }
 
-/// Whether a port's interface is what was made, but for what it may have besides.
+/// Whether a port's interface still is what Sextant made. It may have more than that.
 fn is_intact(replica: &Replica, port: Port<'_>, physical: &str) -> bool {
     let [inner, outer] = names(physical);
     let peer = match port.name() == inner {

@@ -1,20 +1,20 @@
-//! By what right a session speaks for a hypervisor.
+//! Whether a session may speak for a hypervisor.
 
 use crate::seat::{Claimant, Seat, Seats};
 use sextant_model::ChassisId;
 use std::sync::Arc;
 
-/// The seat was lost to a newer session.
+/// A newer session has taken the seat.
 pub(super) struct Lost;
 
-/// By what right a session speaks for a hypervisor.
+/// Whether a session may speak for a hypervisor.
 #[derive(Debug)]
 pub(super) enum SpeakingRight {
-    /// It is not known yet for which.
+    /// It has not said yet which hypervisor it is.
     Unknown,
-    /// None: another one of that name is connected.
+    /// It may not: another hypervisor of that name is connected.
     Waiting(ChassisId),
-    /// It has the seat.
+    /// It may: it has the seat.
     Seated(Arc<Seat<ChassisId>>),
 }
 

@@ -16,7 +16,7 @@ const PATIENT: i64 = 30_000;
 const BUSY: i64 = 10_000;
 /// The database notices first. The switch decides nothing, so it may be slower.
 const OF_SWITCH: i64 = 5_000;
-/// Of a controller that waits.
+/// For a controller that waits for its turn.
 const OF_WAITING: Silence = Silence {
     switch: PATIENT,
     database: 15_000,
@@ -37,7 +37,7 @@ pub struct Probes(Option<OfSeveral>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct OfSeveral {
     owner: Silence,
-    /// Where the owner is. `None`: that cannot be told by targets, so each may be the owner.
+    /// The owner's address. `None`: several controllers have the same target, so each may be the owner.
     at: Option<IpAddr>,
     is_busy: bool,
 }

@@ -26,7 +26,7 @@ const FAIL_MODE: &str = "secure";
 /// Not over the switch's own ports: that would add flows of its own.
 const CONNECTION_MODE: &str = "out-of-band";
 
-/// The next step from what is there to what should be; none if all is as it should be.
+/// The next step from what is there to what should be. `None`: everything is as it should be.
 pub fn wanted(replica: &Replica, wish: &Wish) -> Option<Transaction> {
     let transaction = bridge_wanted(replica, wish, Transaction::new(DATABASE));
     let transaction = ports_wanted(replica, wish, transaction);
@@ -62,7 +62,7 @@ fn ports_wanted(replica: &Replica, wish: &Wish, transaction: Transaction) -> Tra
     patches::wanted(replica, wish, uuid, bridge, transaction)
 }
 
-/// The next step to undo what Sextant made; none if nothing is left of it.
+/// The next step to undo what Sextant made. `None`: nothing is left of it.
 pub fn release(replica: &Replica) -> Option<Transaction> {
     let transaction = zone_limit::release(replica, Transaction::new(DATABASE));
     let transaction = release_managers(replica, transaction);

@@ -9,7 +9,7 @@ use uuid::Uuid;
 pub(super) const DATABASE: &str = "Open_vSwitch";
 
 tables! {
-    /// All of it, to monitor.
+    /// All tables and columns, to monitor.
     pub(super) const MONITORED;
 
     /// The root: what an administrator says of the whole.

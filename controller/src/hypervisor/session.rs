@@ -147,40 +147,40 @@ async fn run(
 struct HypervisorSession {
     connection: Connection<Stream>,
     peer: Claimant,
-    /// Until when its certificate holds, in seconds since 1970.
+    /// When its certificate expires, in seconds since 1970.
     not_after: Option<i64>,
     context: Arc<HypervisorContext>,
     controller: String,
     synced: bool,
     view: View,
     place: SpeakingRight,
-    /// Shows until when its certificate holds.
+    /// Shows when its certificate expires.
     expiry: Option<NotedExpiry>,
     /// What it wants of the hypervisor depends on these: the protocols of all hypervisors, and with BFD on all about them.
     protocols: BTreeSet<EncapKind>,
     hypervisors: OrdMap<ChassisId, Arc<Chassis>>,
-    /// What the owner was told last.
-    seen: Option<Observation>,
-    /// The guests' interfaces, as they are since all was read.
+    /// What the owner of state knows of the hypervisor: the observation that was sent last.
+    reported: Option<Observation>,
+    /// The guests' interfaces, kept up to date since everything was read.
     census: Census,
-    /// What of the database was not looked at since it changed.
+    /// What has changed in the database and was not looked at yet.
     unread: Unread,
     /// Counts it among those that take part.
     connected: Option<Counted>,
-    /// Counts it among those whose endpoint is none.
+    /// Counts it among those whose endpoint nobody can reach.
     nowhere: Option<Counted>,
-    /// What its BFD sessions say, while it is asked.
+    /// The state of its BFD sessions, if it has any.
     states: Option<States>,
-    /// What the owner was told last of that.
+    /// The state of its tunnels that was sent last to the owner of state.
     watches: TunnelWatches,
     turn: TransactionTurn<RequestId>,
     /// How far it is with owning the hypervisor, where others may own it.
     claim: Option<OwnerClaim>,
     /// Counts it among those that this controller owns.
     owned: Option<Counted>,
-    /// Whether it takes part, or has to leave: one that nobody asked to is not written to.
+    /// Whether it takes part, or has to leave. Sextant writes nothing to a hypervisor that nobody asked to join.
     takes_part: bool,
-    /// What was wanted of it last, and whether somebody changed something of that since.
+    /// What it should have had last, and whether somebody has changed that since.
     wish: Option<Wish>,
     meddled: bool,
     drift_warnings: Throttle,
@@ -212,7 +212,7 @@ impl HypervisorSession {
             expiry: None,
             protocols: BTreeSet::new(),
             hypervisors: OrdMap::new(),
-            seen: None,
+            reported: None,
             census: Census::default(),
             unread: Unread::Everything,
             connected: None,
@@ -289,8 +289,8 @@ impl HypervisorSession {
         deadlines.chain(awaited).chain(claim).min()
     }
 
-    /// What was heard of its peers is not known any more, unless a newer session hears it. Nobody listens only when the
-    /// process is stopping.
+    /// Withdraws the state of its tunnels, unless a newer session reports it. Sending fails only when the process is
+    /// stopping.
     async fn end(&mut self) {
         self.states = None;
         self.claim.as_mut().into_iter().for_each(OwnerClaim::leave);
@@ -424,14 +424,14 @@ impl HypervisorSession {
         Ok(())
     }
 
-    /// Makes the hypervisor what it should be, and tells what it shows.
+    /// Makes the hypervisor what it should be, and sends what it shows to the owner of state.
     async fn serve(&mut self, observation: Observation) -> Result<(), Stopping> {
         let gauge = &self.context.metrics.hypervisors_owned;
         self.owned.get_or_insert_with(|| Counted::new(gauge));
         self.provision(&observation);
         self.read_states();
         let id = observation.chassis.id.clone();
-        if self.seen.is_none() {
+        if self.reported.is_none() {
             self.tell_of_tenure(&id).await?;
         }
         self.tell(observation).await?;
@@ -451,12 +451,13 @@ impl HypervisorSession {
             SpeakingRight::Waiting(waiting) if waiting == id && allowed => return Ok(false),
             SpeakingRight::Unknown | SpeakingRight::Waiting(_) | SpeakingRight::Seated(_) => {}
         }
-        let seen = self.seen.take();
+        let reported = self.reported.take();
         self.forget();
         (self.expiry, self.connected) = (None, None);
-        if let Some(seen) = seen {
-            self.end_tenure(&seen.chassis.id);
-            self.send(Event::HypervisorLeft(seen.chassis.id)).await?;
+        if let Some(reported) = reported {
+            self.end_tenure(&reported.chassis.id);
+            self.send(Event::HypervisorLeft(reported.chassis.id))
+                .await?;
         }
         if !allowed {
             self.refuse_name(id);
@@ -479,9 +480,10 @@ impl HypervisorSession {
         Ok(matches!(self.place, SpeakingRight::Seated(_)))
     }
 
-    /// It takes no part, under another name, or by another controller: the owner forgets all that it was told.
+    /// Starts anew: the hypervisor takes no part, has another name, or another controller owns it. The owner of state has forgotten it,
+    /// or will.
     fn forget(&mut self) {
-        self.seen = None;
+        self.reported = None;
         self.watches = TunnelWatches::new();
         (self.owned, self.states, self.guests_news) = (None, None, None);
         self.unread = Unread::Everything;

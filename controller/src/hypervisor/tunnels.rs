@@ -53,7 +53,7 @@ pub(super) fn transport(interface: Interface<'_>) -> Option<Transport> {
     })
 }
 
-/// A tunnel port, as it is to be or as it is there.
+/// A tunnel port, as it should be or as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct TunnelPort {
     kind: String,

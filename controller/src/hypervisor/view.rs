@@ -58,7 +58,7 @@ impl View {
         view
     }
 
-    /// Asks for all if this controller may own the hypervisor, and lets go of it otherwise.
+    /// Monitors everything if this controller may own the hypervisor, and only its identity otherwise.
     pub(super) fn fit<S>(&mut self, connection: &mut Connection<S>, is_wanted: bool)
     where
         S: AsyncRead + AsyncWrite + Unpin,

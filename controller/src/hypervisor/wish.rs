@@ -10,7 +10,7 @@ use std::num::NonZeroU32;
 /// What a hypervisor should have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wish {
-    /// Its name, of which the bridge's datapath id is made.
+    /// Its name. The bridge's datapath id is a hash of it.
     pub system_id: String,
     /// The targets that the bridge's controllers should have, as `tcp:[ADDRESS]:PORT`.
     pub controllers: BTreeSet<String>,

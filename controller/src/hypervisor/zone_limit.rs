@@ -186,7 +186,7 @@ fn release_all_but(
     transaction
 }
 
-/// A row that Sextant made goes with its bound, unless somebody else has put something there.
+/// Removes a row that Sextant made together with its bound, unless somebody else has put something there.
 fn release_one(
     root: Uuid,
     kind: &str,

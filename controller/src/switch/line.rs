@@ -1,7 +1,7 @@
-//! The connection to a switch, and what is said of the nonsense that comes over it.
+//! The connection to a switch, and how the nonsense that comes over it is counted and logged.
 //!
-//! A switch can send nonsense, and refuse what it is sent, as fast as the wire carries it: all of that is counted, and of each
-//! session a few lines are logged.
+//! A switch can send nonsense, and refuse what it is sent, as fast as the wire carries it. All of that is counted, and each
+//! session logs a few lines of it.
 
 use super::session::SwitchSessionError;
 use crate::metrics::{Metrics, OpenFlowError};
@@ -64,7 +64,7 @@ impl SwitchLine {
         self.complain(OpenFlowError::Refused, error, "switch refused a message");
     }
 
-    /// The switch refused a message of which more is said elsewhere.
+    /// Counts a refusal that another place logs.
     pub(super) fn count_refused(&self) {
         self.count(OpenFlowError::Refused);
     }

@@ -75,7 +75,7 @@ impl Punts {
             .map(|(frame, actions)| packet_out(actions, frame))
     }
 
-    /// What the packets answered since the last call told of external networks.
+    /// What was learned of external networks from the packets that were answered since the last call.
     pub fn take_learned(&mut self) -> Vec<Learned> {
         std::mem::take(&mut self.learned)
     }

@@ -192,7 +192,7 @@ struct SwitchSession {
     shown: ShownHost,
     punts: Punts,
     gathering: Gathering,
-    /// Whoever is outside can answer as often as he likes.
+    /// Hosts outside can answer as often as they like.
     answers: Throttles<SubnetId>,
     unknown_endpoints: UnknownEndpoints,
     shortcomings: Shortcomings,

@@ -1,4 +1,4 @@
-//! What of guests is not published outside, though guests are. The log has each once, the metrics all of it always.
+//! Addresses of guests that are not published outside. The log names each once, and the metrics count all of them.
 
 use crate::series::GaugeSeries;
 use sextant_flows::{Withheld, WithheldReason};

@@ -26,7 +26,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const SOON: Duration = Duration::from_secs(1);
 /// What is deleted comes as many messages: they are waited for before all is read back.
 const GATHER: Duration = Duration::from_millis(50);
-/// The shortest time between two readings, at first and for one who goes on changing things.
+/// The shortest time between two readings: at first, and while somebody goes on changing things.
 const PACE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(8));
 /// Who has been quiet for so long is given the first pace again.
 const QUIET: Duration = Duration::from_secs(30);
@@ -49,7 +49,7 @@ pub(super) struct Vigil {
     meters: BTreeMap<u32, MeterConfig>,
     meters_read: bool,
     groups: GroupsRead,
-    /// Flows of which somebody else changed the actions.
+    /// Flows whose actions somebody else has changed.
     tampered: BTreeSet<InstalledFlow>,
     /// When all is to be read back.
     suspicion: Option<Instant>,
@@ -157,7 +157,7 @@ impl Vigil {
 
     fn reply(&mut self, xid: Xid, reply: &MultipartReply, now: Instant) -> Option<Message> {
         if let Some(updates) = flow_updates(reply) {
-            // What cannot be read was still told for a reason.
+            // The switch reports nothing without a change, also where its report cannot be read.
             match updates {
                 Ok(updates) => updates.iter().for_each(|update| self.flow(update, now)),
                 Err(_) => self.suspect(now),
@@ -259,7 +259,7 @@ impl Vigil {
         self.suspicion.is_some_and(|at| at <= now)
     }
 
-    /// All is read back: the flows that were changed meanwhile. What is told from here on is another matter.
+    /// Begins to read everything back. Returns the flows that were changed until then; later reports count for the next time.
     pub(super) fn reads(&mut self, now: Instant) -> BTreeSet<InstalledFlow> {
         if self.last.is_some_and(|last| now - last >= QUIET) {
             self.pace.reset();

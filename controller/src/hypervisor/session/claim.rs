@@ -123,7 +123,7 @@ impl OwnerClaim {
         true
     }
 
-    /// Follows what is said of a hypervisor elsewhere: by the session with its switch, and by the owner of state.
+    /// Follows a hypervisor's tenure, which the session with its switch and the owner of state may end as well.
     fn follow(&mut self, chassis: &ChassisId) {
         let followed = self.tenure.as_ref();
         if followed.is_none_or(|(id, _)| id != chassis) {
@@ -317,7 +317,7 @@ impl HypervisorSession {
         own.is_some()
     }
 
-    /// Before anything is told of a hypervisor, the owner of state is told that this controller owns it.
+    /// Sends to the owner of state that this controller owns the hypervisor, before any other event about it.
     pub(super) async fn tell_of_tenure(&mut self, chassis: &ChassisId) -> Result<(), Stopping> {
         let Some(claim) = &self.claim else {
             return Ok(());
@@ -329,7 +329,7 @@ impl HypervisorSession {
         self.send(Event::Owned(chassis.clone(), own)).await
     }
 
-    /// All was told: the session with the switch may begin.
+    /// Lets the session with the switch begin, once all events were sent.
     pub(super) fn begin_tenure(&mut self, chassis: &ChassisId) {
         if let Some(claim) = &mut self.claim
             && let Some(written) = claim.written.take()
@@ -338,7 +338,7 @@ impl HypervisorSession {
         }
     }
 
-    /// The hypervisor takes no part, or under another name.
+    /// Ends the tenure of a hypervisor that takes no part any more, or has another name.
     pub(super) fn end_tenure(&mut self, chassis: &ChassisId) {
         if let Some(claim) = &mut self.claim {
             claim.written = None;
@@ -354,12 +354,12 @@ impl HypervisorSession {
 pub(super) enum Followed {
     /// Who lives, or who owns the hypervisor.
     Others,
-    /// Whether this controller is busy: it is not any more.
+    /// This controller is not busy any more.
     Pace,
 }
 
-/// Waits until other controllers live than before, something else is known of the hypervisor's ownership, or this controller is busy
-/// no more. Forever where there is one controller.
+/// Waits until other controllers live, the hypervisor has another owner, or this controller is not busy any more. With one controller
+/// it waits forever.
 pub(super) async fn follow(claim: &mut Option<OwnerClaim>) -> Followed {
     let Some(claim) = claim else {
         return std::future::pending().await;

@@ -21,7 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// What is known of a hypervisor's guests, and who hears of changes. A change is told before it is published as the latest.
+/// The guests that were written to a hypervisor's database, and the listener for changes. A change reaches the listener before the
+/// snapshot with it is the latest.
 pub(super) type GuestsNews = (Arc<Snapshot>, NewsListener);
 
 /// Waits until something of the guests changes. Cancel-safe.

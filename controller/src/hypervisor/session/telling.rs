@@ -1,4 +1,4 @@
-//! What a session tells the owner of state, and the operator.
+//! What a session sends to the owner of state, and logs for the operator.
 
 use super::HypervisorSession;
 use crate::hypervisor::bfd::States;
@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use tokio::time::Instant;
 
 impl HypervisorSession {
-    /// Reads what BFD says of the ways to its peers.
+    /// Reads the state of the BFD sessions with its peers.
     pub(super) fn read_states(&mut self) {
         let SpeakingRight::Seated(seat) = &self.place else {
             return;
@@ -30,7 +30,7 @@ impl HypervisorSession {
         states.read(self.connection.replica(), is_known, Instant::now());
     }
 
-    /// Tells the owner what is heard of its peers, if that is not what it was told last.
+    /// Sends the state of the tunnels to its peers to the owner of state, if it has changed.
     pub(super) async fn tell_of_tunnels(&mut self, chassis: &ChassisId) -> Result<(), Stopping> {
         let watches = self.states.as_ref().map(States::watches);
         let watches = watches.unwrap_or_default();
@@ -42,38 +42,38 @@ impl HypervisorSession {
             .await
     }
 
-    /// Tells the owner what differs from what it was told last.
+    /// Sends what has changed since the last observation to the owner of state.
     pub(super) async fn tell(&mut self, now: Observation) -> Result<(), Stopping> {
-        for event in news(self.seen.as_ref(), &now) {
+        for event in news(self.reported.as_ref(), &now) {
             self.send(event).await?;
         }
-        self.seen = Some(now);
+        self.reported = Some(now);
         Ok(())
     }
 
-    /// From now on what changes of guests is looked at by itself.
+    /// Counts the guests' interfaces. From then on only those that change are looked at.
     pub(super) fn begin_census(&mut self) {
         self.census = Census::read(self.connection.replica());
         self.unread = Unread::nothing();
     }
 
-    /// Tells the owner where these ports are, if that is not what it was told last.
+    /// Sends where these ports are to the owner of state, if that has changed.
     pub(super) async fn tell_of(&mut self, ports: BTreeSet<PortId>) -> Result<(), Stopping> {
         for port in ports {
-            let Some(seen) = &mut self.seen else {
+            let Some(reported) = &mut self.reported else {
                 return Ok(());
             };
-            let (now, chassis) = (self.census.plugged(port), seen.chassis.id.clone());
-            if seen.interfaces.get(&port) == now.as_ref() {
+            let (now, chassis) = (self.census.plugged(port), reported.chassis.id.clone());
+            if reported.interfaces.get(&port) == now.as_ref() {
                 continue;
             }
             let event = match now {
                 Some(ofport) => {
-                    seen.interfaces.insert(port, ofport);
+                    reported.interfaces.insert(port, ofport);
                     Event::Plugged(port, Plugged { chassis, ofport })
                 }
                 None => {
-                    seen.interfaces.remove(&port);
+                    reported.interfaces.remove(&port);
                     Event::Unplugged(port, chassis)
                 }
             };
@@ -90,9 +90,12 @@ impl HypervisorSession {
         }
     }
 
-    /// Says what is to be acted on by an operator.
+    /// Logs what an operator must act on.
     pub(super) fn complain(&mut self, concern: Concern, text: &str) {
-        let chassis = self.seen.as_ref().map(|seen| seen.chassis.id.as_str());
+        let chassis = self
+            .reported
+            .as_ref()
+            .map(|reported| reported.chassis.id.as_str());
         let address = self.peer.address();
         let now = std::time::Instant::now();
         if let Some(DueComplaint { text, unsaid }) = self.complaints.raise(concern, text, now) {
@@ -100,7 +103,7 @@ impl HypervisorSession {
         }
     }
 
-    /// It has no right to this name, by its certificate.
+    /// Refuses a name that the hypervisor's certificate does not allow.
     pub(super) fn refuse_name(&mut self, id: &ChassisId) {
         self.place = SpeakingRight::Unknown;
         let names = self.peer.names().map(ToString::to_string);

@@ -17,7 +17,7 @@ use sextant_model::{Facts, PortId};
 use tokio::time::Instant;
 
 impl SwitchSession {
-    /// What is said of flows and of meters that they pass is told with them.
+    /// An error about a flow, or about a meter that flows pass, is logged with the change that it belongs to.
     pub(super) fn take_error(&mut self, xid: Xid, error: &ErrorMessage) {
         let change = self.change.as_ref();
         let meter = change.and_then(|change| change.meter(xid));
@@ -48,7 +48,7 @@ impl SwitchSession {
         true
     }
 
-    /// Tells what the switch does not take, if that is not what is known of it.
+    /// Sends what the switch refuses to the owner of state, if that has changed.
     pub(super) async fn tell_shortcomings(&mut self, facts: &Facts) -> Result<(), Stopping> {
         let known = facts.shortfall(&self.chassis);
         let Some(shortfall) = self.shortcomings.unknown_to(known) else {

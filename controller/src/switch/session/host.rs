@@ -190,8 +190,8 @@ pub(super) fn router_ports(flows: &Flows) -> RouterPorts {
     }
 }
 
-/// The routers' ports that guests of a hypervisor know, or may know: those that this process has told them of, with what was
-/// withdrawn lately. Guests may not have heard of that: another process was to tell them, or the hypervisor was away.
+/// The routers' ports that guests of a hypervisor know, or may know: those that this process has advertised to them, and those
+/// that were withdrawn lately. Guests may have missed a withdrawal: another process was to send it, or the hypervisor was away.
 pub(super) fn known_ports(
     mut known: RouterPorts,
     snapshot: &Snapshot,
