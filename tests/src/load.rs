@@ -19,6 +19,7 @@
 
 mod asking;
 mod bench;
+mod bundles;
 mod clients;
 mod crowd;
 mod database;
@@ -30,6 +31,7 @@ mod members;
 mod networks;
 mod packets;
 mod place;
+mod printing;
 mod report;
 mod rig;
 mod scraping;
@@ -54,6 +56,7 @@ pub use latency::Latencies;
 pub use networks::Dimensions;
 pub use packets::Question;
 pub use place::{Both, ControllerPlace};
+pub use printing::{exit_code, milliseconds, say};
 pub use report::Report;
 pub use rig::{Rig, Size};
 pub use scraping::Scrapes;

@@ -4,6 +4,7 @@
 //! The switch is an Open vSwitch with the lab's datapath: hypervisors are on trunks, the router has an access port a VLAN.
 
 mod delegating;
+mod radvd;
 mod router;
 
 pub use delegating::{DelegatedLease, DelegatingServer, Lifetimes, PrefixPool};
@@ -142,20 +143,7 @@ impl Upstream {
                  prefix {prefix}/64 {{ }}; }};"
             );
         }
-        let file = lab.home().join(format!("{}-radvd.conf", self.name));
-        let pid = lab.home().join(format!("{}-radvd.pid", self.name));
-        std::fs::write(&file, configuration)
-            .map_err(LabError::io(format!("write {}", file.display())))?;
-        self.namespace.spawn(&[
-            "radvd",
-            "--nodaemon",
-            "--logmethod",
-            "stderr",
-            "--config",
-            &file.display().to_string(),
-            "--pidfile",
-            &pid.display().to_string(),
-        ])
+        radvd::start(&self.namespace, lab.home(), &self.name, &configuration)
     }
 
     /// The router's namespace.

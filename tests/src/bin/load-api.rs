@@ -3,9 +3,9 @@
 
 use clap::Parser;
 use sextant_lab::LabError;
-use sextant_lab::load::{Clients, Connecting, Cycles, Fleet, Inventory, Latencies, hostile};
-use std::fmt::Display;
-use std::io::Write;
+use sextant_lab::load::{
+    Clients, Connecting, Cycles, Fleet, Inventory, Latencies, exit_code, hostile, milliseconds, say,
+};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -50,13 +50,7 @@ enum Only {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(&Options::parse()))
 }
 
 fn run(options: &Options) -> Result<(), LabError> {
@@ -367,15 +361,6 @@ fn p50(latencies: &Latencies) -> f64 {
     milliseconds(latencies.percentile(0.5))
 }
 
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
 fn mebibytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
-}
-
-/// Whoever closes the output early has seen enough.
-fn say(line: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

@@ -2,10 +2,8 @@
 //! Sextant, by OVN, and by the least that a controller can be.
 
 use clap::Parser;
-use sextant_lab::load::{Comparison, Contender, Course, compare};
+use sextant_lab::load::{Comparison, Contender, Course, compare, say};
 use sextant_lab::{LabError, MissingTool};
-use std::fmt::Display;
-use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -133,9 +131,4 @@ fn row(name: &str, contender: &Contender) -> String {
         known(spent.thread),
         each(spent.switch)
     )
-}
-
-/// Whoever closes the output early has seen enough.
-fn say(line: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

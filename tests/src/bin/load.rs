@@ -3,9 +3,7 @@
 
 use clap::{Parser, ValueEnum};
 use sextant_lab::LabError;
-use sextant_lab::load::{Pace, Question, Report, Rig, Size, Traffic};
-use std::fmt::Display;
-use std::io::Write;
+use sextant_lab::load::{Pace, Question, Report, Rig, Size, Traffic, exit_code, say};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -59,13 +57,7 @@ impl Options {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(&Options::parse()))
 }
 
 fn run(options: &Options) -> Result<(), LabError> {
@@ -107,9 +99,4 @@ fn run(options: &Options) -> Result<(), LabError> {
         }
     }
     Ok(())
-}
-
-/// Whoever closes the output early has seen enough.
-fn say(line: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

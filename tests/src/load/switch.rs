@@ -1,14 +1,15 @@
 //! A switch as the controller sees it: it has no flows at first, takes what it is given, and
 //! remembers its meters, and which flow sends up what.
 
+use super::bundles::reply_to;
 use super::packets::Question;
 use crate::error::LabError;
 use bytes::{Bytes, BytesMut};
 use rust_openflow::multipart::MeterConfig;
 use rust_openflow::{
-    Action, BundleControl, BundleControlType, Capabilities, Command, Cookie, ErrorCode,
-    ErrorMessage, Features, Field, FlowMod, Hello, Instruction, Message, MeterCommand, MeterMod,
-    MultipartBody, MultipartReply, MultipartRequest, Xid, ports,
+    Action, BundleControl, Capabilities, Command, Cookie, ErrorCode, ErrorMessage, Features, Field,
+    FlowMod, Hello, Instruction, Message, MeterCommand, MeterMod, MultipartBody, MultipartReply,
+    MultipartRequest, Xid, ports,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
@@ -245,16 +246,7 @@ impl SwitchConnection {
 
     fn bundle(&mut self, control: BundleControl) -> Message {
         self.settled = false;
-        let kind = match control.kind {
-            BundleControlType::OpenRequest => BundleControlType::OpenReply,
-            BundleControlType::CloseRequest => BundleControlType::CloseReply,
-            BundleControlType::CommitRequest => BundleControlType::CommitReply,
-            BundleControlType::DiscardRequest => BundleControlType::DiscardReply,
-            BundleControlType::OpenReply
-            | BundleControlType::CloseReply
-            | BundleControlType::CommitReply
-            | BundleControlType::DiscardReply => control.kind,
-        };
+        let kind = reply_to(control.kind).unwrap_or(control.kind);
         Message::BundleControl(BundleControl { kind, ..control })
     }
 

@@ -1,7 +1,7 @@
 //! A router on a physical network, in a namespace of its own: an ordinary Linux with static routes. It advertises
 //! itself where it is configured to.
 
-use super::{FORWARDS, Upstream};
+use super::{FORWARDS, Upstream, radvd};
 use crate::capture::Capture;
 use crate::dhcp::{DhcpClient, DhcpLease, dibbler};
 use crate::error::LabError;
@@ -115,22 +115,8 @@ impl OutsideRouter {
              AdvDefaultLifetime 60; AdvDefaultPreference {preference}; }};\n"
         );
         let home = leftovers::home(self.namespace.lab());
-        let file = |kind: &str| home.join(format!("{}-radvd.{kind}", self.namespace.name()));
-        let (file, pid) = (file("conf"), file("pid"));
-        std::fs::write(&file, configuration)
-            .map_err(LabError::io(format!("write {}", file.display())))?;
-        self.namespace
-            .spawn(&[
-                "radvd",
-                "--nodaemon",
-                "--logmethod",
-                "stderr",
-                "--config",
-                &file.display().to_string(),
-                "--pidfile",
-                &pid.display().to_string(),
-            ])
-            .map(Advertiser)
+        let name = self.namespace.name();
+        radvd::start(&self.namespace, &home, name, &configuration).map(Advertiser)
     }
 
     /// Asks for a prefix with dibbler-client, as Neutron does for a subnet of this id. Dropped or ended, it releases it.

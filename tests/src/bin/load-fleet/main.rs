@@ -5,9 +5,7 @@ mod several;
 
 use clap::Parser;
 use sextant_lab::LabError;
-use sextant_lab::load::{Crowd, Dimensions, Episode, Lives, Side};
-use std::fmt::Display;
-use std::io::Write;
+use sextant_lab::load::{Crowd, Dimensions, Episode, Lives, Side, exit_code, milliseconds, say};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -85,13 +83,7 @@ struct Column {
 }
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error}");
-            ExitCode::FAILURE
-        }
-    }
+    exit_code(run(&Options::parse()))
 }
 
 fn run(options: &Options) -> Result<(), LabError> {
@@ -228,13 +220,4 @@ fn ratio(first: Option<Duration>, now: Duration) -> String {
         ),
         None => String::new(),
     }
-}
-
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
-}
-
-/// Whoever closes the output early has seen enough.
-fn say(line: impl Display) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }

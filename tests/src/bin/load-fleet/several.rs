@@ -1,9 +1,10 @@
 //! The same with several controllers and a cluster of etcd.
 
-use super::{Options, milliseconds, say};
+use super::Options;
 use sextant_lab::LabError;
 use sextant_lab::load::{
     Change, Cost, Dimensions, Return, Several, Shares, Spending, Start, Takeover, Targets,
+    milliseconds, say,
 };
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 
 use super::flow_table::{BundledFlow, FlowTable};
 use super::roles::{AskedRole, Roles};
+use crate::load::bundles::reply_to;
 use bytes::{Bytes, BytesMut};
 use rust_openflow::multipart::{GroupDesc, MeterConfig};
 use rust_openflow::{
@@ -158,15 +159,8 @@ impl SimulatedSwitch {
     }
 
     fn bundle(&mut self, talk: &mut Talk, xid: Xid, control: BundleControl) -> usize {
-        let kind = match control.kind {
-            BundleControlType::OpenRequest => BundleControlType::OpenReply,
-            BundleControlType::CloseRequest => BundleControlType::CloseReply,
-            BundleControlType::CommitRequest => BundleControlType::CommitReply,
-            BundleControlType::DiscardRequest => BundleControlType::DiscardReply,
-            BundleControlType::OpenReply
-            | BundleControlType::CloseReply
-            | BundleControlType::CommitReply
-            | BundleControlType::DiscardReply => return 0,
+        let Some(kind) = reply_to(control.kind) else {
+            return 0;
         };
         let mut changed = 0;
         if control.kind == BundleControlType::CommitRequest {
