@@ -17,6 +17,7 @@ use crate::http::{self, Limits};
 use crate::metrics::Metrics;
 use crate::nova::NovaNotifier;
 use crate::outgoing::TrustError;
+use crate::port_history::PortHistory;
 use crate::rules::{HypervisorRules, Rules};
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
@@ -24,7 +25,7 @@ use crate::state::{self, Owner};
 use crate::store::{CommitError, EtcdError, Measured, OpenError, Store, WatchEnded};
 use crate::stream::{Dialects, Listener, WhoIs};
 use crate::tls::{Expiries, Tls, TlsError};
-use crate::{api, hypervisor, liveness, memory, renumbering, scrape, switch};
+use crate::{api, hypervisor, liveness, memory, port_history, renumbering, scrape, switch};
 use again::Reload;
 use open_store::Opened;
 use sextant_model::Chassis;
@@ -166,6 +167,8 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let (remember, remembered) = memory::facts();
     let (refuse, refused) = mpsc::unbounded_channel();
     let mut owner = Owner::new(config.settings(), publish, remember, metrics.clone());
+    let history = PortHistory::default();
+    owner = owner.with_history(history.clone());
     if let Some(cluster) = &cluster {
         owner = owner.with_cluster(cluster.clone(), refused);
     }
@@ -198,6 +201,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
             .map_or(Tenures::All, |cluster| cluster.tenures().clone()),
         rules,
         limits,
+        history,
         ..switch::Context::new(snapshots.clone(), events.clone(), metrics.clone())
     };
     let (seats, gone_after) = (switches.seats.clone(), config.gateway.gone_after());
@@ -211,9 +215,12 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let known = Known {
         snapshots: snapshots.clone(),
         neighbors: switches.neighbors.clone(),
+        history: switches.history.clone(),
+        counters: switches.counters.clone(),
         databases: hypervisors.seats.clone(),
         switches: switches.seats.clone(),
     };
+    let history = port_history::follow(switches.history.clone(), snapshots.clone());
     let scraped = scrape::service(metrics.clone());
     let (stop, stopping) = watch::channel(());
     let mut tasks = Tasks::new(stop);
@@ -275,6 +282,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         .sessions
         .add("the keeper of delegated prefixes", renumbering);
     tasks.sessions.add("what tells Nova of ports", nova);
+    tasks.sessions.add("the history of ports", history);
     let age = store_age::watch(store.clone(), metrics.clone());
     tasks.sessions.add("the watch over the store", age);
     let controllers = controllers_live(cluster.clone(), metrics.clone());
