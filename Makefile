@@ -31,7 +31,9 @@ demo: ## the quickstart: a cloud in network namespaces (KEEP=1 leaves it running
 test: ## every test, those on real Open vSwitch (some on a kernel's, in a VM) and with the real openstack command included
 	@scripts/setup build packages venv keystone cloud-init nextest vm
 	$(CARGO) build --locked -p sextant
-	SEXTANT_BIN=$(TARGET)/debug/sextant $(CARGO) nextest run --locked --workspace $(RUNNER)
+	@rm -f $(TARGET)/nextest/default/junit.xml
+	SEXTANT_BIN=$(TARGET)/debug/sextant $(CARGO) nextest run --locked --workspace $(RUNNER); ended=$$?; \
+		scripts/failures $(TARGET)/nextest/default/junit.xml; exit $$ended
 	$(CARGO) test --locked --workspace --doc
 	@TESTS='$(KERNEL_SLICE)' SEXTANT_BIN=$(TARGET)/debug/sextant tests/kernel-vm/run
 

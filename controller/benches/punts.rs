@@ -8,6 +8,7 @@ use rust_openflow::{Cookie, Field, Match, Message, NO_BUFFER, PacketIn, PacketIn
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use sextant_controller::metrics::Metrics;
+use sextant_controller::port_history::PortHistory;
 use sextant_controller::switch::Punts;
 use sextant_flows::Flows;
 use sextant_model::{
@@ -58,7 +59,7 @@ fn answer(bencher: Bencher<'_, '_>, guests: u16, frame: &[u8], wanted: impl Fn(&
         .map(|(cookie, _)| packet_in(cookie.0, frame))
         .collect();
     assert_eq!(messages.len(), usize::from(guests));
-    let mut punts = Punts::new(Metrics::new().unwrap());
+    let mut punts = Punts::new(Metrics::new().unwrap(), PortHistory::default());
     let (mut buffer, mut begun) = (BytesMut::with_capacity(1 << 20), Instant::now());
     let mut turn = 0;
     bencher.bench_local(|| {

@@ -1,5 +1,9 @@
 //! The time.
 
+mod timestamp;
+
+pub(crate) use timestamp::rfc3339;
+
 use sextant_responders::host::Time;
 use std::time::{SystemTime, UNIX_EPOCH};
 

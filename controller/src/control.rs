@@ -16,7 +16,9 @@ pub(crate) use socket::LONGEST_PATH;
 pub use socket::{ControlSocket, SocketError};
 pub use verbs::{Request, Verbs};
 
+use crate::flow_counters::FlowCounters;
 use crate::neighbors::Neighbors;
+use crate::port_history::PortHistory;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use serde::Serialize;
@@ -35,6 +37,10 @@ pub struct OperatorView {
     pub snapshots: Snapshots,
     /// What sessions know of neighbours on external networks.
     pub neighbors: Neighbors,
+    /// What happened at ports.
+    pub history: PortHistory,
+    /// How many packets the flows of connected switches took.
+    pub counters: FlowCounters,
     /// The hypervisors whose databases are connected.
     pub databases: Seats<ChassisId>,
     /// The hypervisors whose switches are connected.

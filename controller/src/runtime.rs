@@ -15,6 +15,7 @@ use crate::control::{ControlSocket, SocketError};
 use crate::memory;
 use crate::metrics::Metrics;
 use crate::outgoing::TrustError;
+use crate::port_history::PortHistory;
 use crate::snapshot::{Snapshot, Snapshots};
 use crate::state::{self, Owner};
 use crate::store::{CommitError, EtcdError, Measured, OpenError, Store, WatchEnded};
@@ -141,6 +142,8 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let (remember, remembered) = memory::facts();
     let (refuse, refused) = mpsc::unbounded_channel();
     let mut owner = Owner::new(config.settings(), publish, remember, metrics.clone());
+    let history = PortHistory::default();
+    owner = owner.with_history(history.clone());
     if let Some(cluster) = &cluster {
         owner = owner.with_cluster(cluster.clone(), refused);
     }
@@ -161,6 +164,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         events,
         metrics,
         cluster,
+        history,
         threads,
         stopping,
     };

@@ -18,6 +18,7 @@ mod tunnels;
 
 use crate::memory;
 use crate::metrics::Metrics;
+use crate::port_history::PortHistory;
 use crate::snapshot::{Publisher, Snapshot};
 use crate::store::{Committed, Watch, WatchEnded};
 pub use event::{Event, Events, events};
@@ -57,6 +58,7 @@ pub struct Owner {
     /// Those whose facts were refused though this controller owns them.
     unclaimed: BTreeSet<ChassisId>,
     metrics: Metrics,
+    history: PortHistory,
     /// Limits log lines that hypervisors cause.
     words: Throttles<ChassisId>,
     /// How often guests come to another hypervisor. Two that run at once, by a migration gone wrong, would move their port with
@@ -91,9 +93,16 @@ impl Owner {
             leaving: BTreeSet::new(),
             unclaimed: BTreeSet::new(),
             metrics,
+            history: PortHistory::default(),
             words: Throttles::default(),
             moves: Throttles::default(),
         }
+    }
+
+    /// The same, which tells what happens at ports.
+    #[must_use]
+    pub fn with_history(self, history: PortHistory) -> Self {
+        Self { history, ..self }
     }
 
     /// Applies everything that is stored, before anyone is served.

@@ -1,6 +1,7 @@
 //! Switches: one OpenFlow session each, in one task that programs flows and answers punted packets.
 
 mod arrival;
+mod counting;
 mod gathering;
 mod groups;
 mod handover;
@@ -26,8 +27,10 @@ pub use punts::Punts;
 
 use crate::admission::{self, ConnectionLimits, KnownHypervisors};
 use crate::cluster::Tenures;
+use crate::flow_counters::FlowCounters;
 use crate::metrics::Metrics;
 use crate::neighbors::Neighbors;
+use crate::port_history::PortHistory;
 use crate::rules::{HypervisorRules, Rules};
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
@@ -60,6 +63,10 @@ pub struct SwitchContext {
     pub preparing: Preparing,
     /// What is known of neighbours outside.
     pub neighbors: Neighbors,
+    /// What happened at ports.
+    pub history: PortHistory,
+    /// Who wants to know how many packets flows took.
+    pub counters: FlowCounters,
     /// What was advertised to guests before a switch lost its connection.
     pub handover: Handover,
     /// How many switches may be connected.
@@ -81,6 +88,8 @@ impl SwitchContext {
             pauses: GatheringTurn::default(),
             preparing: Preparing::new(metrics.clone()),
             neighbors: Neighbors::default(),
+            history: PortHistory::default(),
+            counters: FlowCounters::default(),
             handover: Handover::default(),
             limits: ConnectionLimits::of_process(),
             patience: PATIENCE,

@@ -11,7 +11,9 @@ mod cloud;
 
 use cloud::Cloud;
 use sextant_controller::control::{self, ControlSocket, OperatorView};
+use sextant_controller::flow_counters::FlowCounters;
 use sextant_controller::neighbors::{Neighbor, Neighbors};
+use sextant_controller::port_history::PortHistory;
 use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Publisher, Snapshot, Snapshots};
 use sextant_model::{ChassisId, MacAddr, NetworkId};
@@ -46,6 +48,8 @@ impl Door {
         let known = OperatorView {
             snapshots,
             neighbors: neighbors.clone(),
+            history: PortHistory::default(),
+            counters: FlowCounters::default(),
             databases: Seats::default(),
             switches: Seats::default(),
         };

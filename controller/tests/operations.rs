@@ -1,6 +1,10 @@
 //! What whoever runs the process sees of it: signals, logs, a disk that is full.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[path = "../../tests/src/free_port.rs"]
+mod free_port;
+
+use free_port::free_port;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Lines};
 use std::os::unix::fs::PermissionsExt;
@@ -47,15 +51,14 @@ impl Folder {
     }
 }
 
+fn free_ports() -> [u16; 4] {
+    [(); 4].map(|()| free_port().unwrap())
+}
+
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
-}
-
-fn free_ports() -> [u16; 4] {
-    let held = [(); 4].map(|()| std::net::TcpListener::bind("[::1]:0").unwrap());
-    held.map(|held| held.local_addr().unwrap().port())
 }
 
 /// A controller, ended with the test.
@@ -174,7 +177,7 @@ fn a_hangup_can_have_callers_known_by_keystone() {
     let mut controller = Controller::start(&folder, sextant(), ports[0]);
     assert_eq!(controller.make_network("open").0, 201);
     // Nobody listens there.
-    let [nowhere, ..] = free_ports();
+    let nowhere = free_port().unwrap();
     let who = "username = 'sextant'\npassword = 'hunter2'\n";
     folder.configure(
         ports,

@@ -1,8 +1,12 @@
 //! TLS of the API's listener, spoken with clients that people use.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
+#[path = "../../tests/src/free_port.rs"]
+mod free_port;
+
 use axum::extract::Extension;
 use axum::routing::get;
+use free_port::free_port;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair,
@@ -239,12 +243,7 @@ impl Drop for Controller {
 
 impl Controller {
     fn start(files: &Files) -> Self {
-        let free = || std::net::TcpListener::bind("[::1]:0").unwrap();
-        let held = [free(), free(), free(), free()];
-        let ports = held
-            .each_ref()
-            .map(|held| held.local_addr().unwrap().port());
-        drop(held);
+        let ports = [(); 4].map(|()| free_port().unwrap());
         let at = |name: &str| files.path(name).display().to_string();
         let listen = ["api", "openflow", "ovsdb", "metrics"].iter().zip(ports);
         let listen = listen.map(|(name, port)| format!("{name}_listen = '[::1]:{port}'\n"));

@@ -320,6 +320,26 @@ pub enum Punt {
 }
 
 impl Punt {
+    /// The port whose guest sent the packet, where the punt is one port's.
+    #[must_use]
+    pub fn sender(&self) -> Option<PortId> {
+        match self {
+            Self::RouterSolicitation { port, .. }
+            | Self::Announced(port)
+            | Self::Appeared(port) => Some(*port),
+            Self::Dhcpv6(service) => Some(service.port),
+            Self::Dhcpv4(service) => Some(service.port),
+            Self::IcmpError(_)
+            | Self::Heard(_)
+            | Self::Unresolved(_)
+            | Self::PrefixClientMessage(_)
+            | Self::NeighborSolicitation(_)
+            | Self::BareSolicitation
+            | Self::Unheld(_)
+            | Self::GroupEcho(_) => None,
+        }
+    }
+
     /// The punt at a time, in seconds since 1970. The clock is read only if something ends, since reading it takes a
     /// tenth of an answer's time.
     pub fn at(&self, clock: impl FnOnce() -> i64) -> Cow<'_, Self> {

@@ -41,6 +41,17 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// The answer, or why there is none.
+    #[must_use]
+    pub fn details(self) -> &'static str {
+        match self {
+            Self::Answered(with) => with,
+            Self::Noted => "noted",
+            Self::Ignored(reason) => reason,
+            Self::Malformed(malformed) => malformed.reason,
+        }
+    }
+
     /// The name in metrics: `answered`, `noted`, `ignored` or `malformed`.
     #[must_use]
     pub fn as_str(self) -> &'static str {

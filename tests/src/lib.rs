@@ -32,6 +32,7 @@ mod error;
 mod etcd;
 mod flow;
 mod flow_dump;
+mod free_port;
 mod guest;
 mod guest_network;
 mod hypervisor;

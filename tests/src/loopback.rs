@@ -5,9 +5,10 @@ use crate::api::Api;
 use crate::command;
 use crate::controller::{READY, find_binary, says_ready};
 use crate::error::LabError;
+use crate::free_port::free_port;
 use crate::load::{ProcessorShare, Usage};
 use crate::process::Process;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -220,57 +221,30 @@ impl Loopback {
     }
 }
 
-/// Loopback addresses that nobody listened on just now.
+/// Loopback addresses on which nobody else listens.
 fn free_addresses() -> Result<Addresses, LabError> {
-    let bind =
-        || TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).map_err(LabError::io("listen on loopback"));
-    let listeners = [bind()?, bind()?, bind()?, bind()?];
-    let address = |listener: &TcpListener| {
-        listener
-            .local_addr()
-            .map_err(LabError::io("listen on loopback"))
-    };
-    let [api, openflow, ovsdb, metrics] = &listeners;
-    Ok(Addresses {
-        api: address(api)?,
-        openflow: address(openflow)?,
-        ovsdb: address(ovsdb)?,
-        metrics: address(metrics)?,
-    })
+    Ok(addresses_at(Ipv6Addr::LOCALHOST.into(), four_ports()?))
 }
 
 /// Addresses of several controllers: all have the same ports, each at a loopback address of its own, from 127.0.0.1 on.
 pub(crate) fn several_addresses(count: u8) -> Result<Vec<Addresses>, LabError> {
-    const ATTEMPTS: usize = 20;
-    let mut ports = vec![];
-    let mut held = vec![];
-    for _ in 0..ATTEMPTS {
-        let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let first = first.map_err(LabError::io("listen on loopback"))?;
-        let port = first.local_addr().map_err(LabError::io("listen"))?.port();
-        let others = (2..=count).map(|n| TcpListener::bind((Ipv4Addr::new(127, 0, 0, n), port)));
-        // Somebody else may have the port at another address.
-        if let Ok(others) = others.collect::<Result<Vec<_>, _>>() {
-            held.push((first, others));
-            ports.push(port);
-        }
-        if let [api, openflow, ovsdb, metrics] = ports[..] {
-            let of = |n| {
-                let at = |port| (Ipv4Addr::new(127, 0, 0, n), port).into();
-                Addresses {
-                    api: at(api),
-                    openflow: at(openflow),
-                    ovsdb: at(ovsdb),
-                    metrics: at(metrics),
-                }
-            };
-            return Ok((1..=count).map(of).collect());
-        }
+    let ports = four_ports()?;
+    let of = |n| addresses_at(Ipv4Addr::new(127, 0, 0, n).into(), ports);
+    Ok((1..=count).map(of).collect())
+}
+
+fn four_ports() -> Result<[u16; 4], LabError> {
+    let port = || free_port().map_err(LabError::io("find a free port"));
+    Ok([port()?, port()?, port()?, port()?])
+}
+
+fn addresses_at(host: IpAddr, [api, openflow, ovsdb, metrics]: [u16; 4]) -> Addresses {
+    Addresses {
+        api: (host, api).into(),
+        openflow: (host, openflow).into(),
+        ovsdb: (host, ovsdb).into(),
+        metrics: (host, metrics).into(),
     }
-    Err(LabError::unexpected(
-        "ports for several controllers",
-        "none are free",
-    ))
 }
 
 /// A folder of this process, removed when dropped.

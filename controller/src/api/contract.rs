@@ -33,4 +33,3 @@ pub(crate) mod view;
 
 mod kinds;
 pub(crate) mod python;
-mod timestamp;

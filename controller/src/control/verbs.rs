@@ -1,9 +1,12 @@
 //! The verbs. Each is a file that implements [`Verb`], and a row of the table below.
 
+pub mod events;
 pub mod facts;
 pub mod flows;
 pub mod neighbors;
+mod ports;
 pub mod trace;
+pub mod why;
 
 use super::client::{self, Ask};
 use super::protocol::AnswerLine;
@@ -68,6 +71,10 @@ verbs! {
     Facts(facts::FactsVerb);
     /// Show the flows that hypervisors should have, as ovs-ofctl writes them, and the object that wants each.
     Flows(flows::FlowsVerb);
+    /// Say why a port's guest has no address, or does not reach others, and what to do.
+    Why(why::WhyVerb);
+    /// Show what happened at a port lately.
+    Events(events::EventsVerb);
     /// Show which flows a packet meets, table by table, and where it goes.
     Trace(trace::TraceVerb);
 }

@@ -11,6 +11,7 @@ use crate::control::{self, ControlSocket, OperatorView};
 use crate::http::{self, HttpLimits};
 use crate::metrics::Metrics;
 use crate::nova::NovaNotifier;
+use crate::port_history::{self, PortHistory};
 use crate::rules::{HypervisorRules, Rules, RulesChanger};
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
@@ -69,6 +70,7 @@ pub(super) struct Starting<'a> {
     pub(super) metrics: Metrics,
     /// This controller's place among several. `None`: it is the only one.
     pub(super) cluster: Option<Cluster>,
+    pub(super) history: PortHistory,
     pub(super) threads: WebThreads,
     /// Changes once nobody holds its other end: then requests are answered no more.
     pub(super) stopping: watch::Receiver<()>,
@@ -148,6 +150,7 @@ impl Starting<'_> {
             tenures: cluster.map_or(Tenures::All, |cluster| cluster.tenures().clone()),
             rules,
             limits: hypervisors.limits,
+            history: self.history.clone(),
             ..switch::SwitchContext::new(snapshots, events, self.metrics.clone())
         }
     }
@@ -214,6 +217,8 @@ impl Starting<'_> {
         OperatorView {
             snapshots: self.snapshots.clone(),
             neighbors: switches.neighbors.clone(),
+            history: switches.history.clone(),
+            counters: switches.counters.clone(),
             databases: hypervisors.seats.clone(),
             switches: switches.seats.clone(),
         }
@@ -222,6 +227,8 @@ impl Starting<'_> {
     fn add_watches(&self, tasks: &mut Tasks, switches: Seats<sextant_model::ChassisId>) {
         let (snapshots, events) = (self.snapshots.clone(), self.events.clone());
         let (cluster, metrics) = (&self.cluster, &self.metrics);
+        let history = port_history::follow(self.history.clone(), snapshots.clone());
+        tasks.sessions.add("the history of ports", history);
         let gone_after = self.config.gateway.gone_after();
         let liveness = liveness::watch(snapshots, switches, events, gone_after, cluster.clone());
         tasks.sessions.add("the watch over hypervisors", liveness);

@@ -4,6 +4,7 @@
 //! with the port's id elsewhere stays dead: somebody may have read the id, or forgotten to unplug.
 
 use super::{Owner, is_observed};
+use crate::port_history::INTERFACE_ELSEWHERE;
 use sextant_model::{Change, ChassisId, Fact, Key, ObjectKey, Plugged, PortId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -75,11 +76,14 @@ impl Owner {
             self.remember(Change::delete(Fact::Location(port)), Some(&chassis));
         }
         self.elsewhere.keep(port, plugged);
-        if self.hosts.dead.insert((port, chassis.clone()))
-            && let Some(unsaid) = self.words.admit(&chassis, Instant::now())
-        {
-            let bound = self.snapshot.intent.ports.get(&port);
-            let host = bound.map(|port| port.host_id.as_str());
+        if !self.hosts.dead.insert((port, chassis.clone())) {
+            return;
+        }
+        let bound = self.snapshot.intent.ports.get(&port);
+        let host = bound.map(|port| port.host_id.as_str());
+        self.history
+            .record(port, INTERFACE_ELSEWHERE, format!("on {chassis}"), 1);
+        if let Some(unsaid) = self.words.admit(&chassis, Instant::now()) {
             tracing::warn!(%port, %chassis, host, unsaid, "an interface stays dead: its port is bound to another host (binding:host_id)");
         }
     }

@@ -7,6 +7,7 @@ use super::packet_out::{packet_out, tagged};
 use super::registers::filled;
 use crate::clock;
 use crate::metrics::{AdvertisementCause, Metrics};
+use crate::port_history::{PortHistory, Unrecorded};
 use prometheus::IntCounterVec;
 use prometheus::local::{LocalHistogram, LocalIntCounter};
 use rust_openflow::{Action, Message, PacketIn, PortNo};
@@ -29,6 +30,8 @@ pub struct Punts {
     /// Packets since [`Punts::add_up`].
     packets: u32,
     learned: Vec<Learned>,
+    history: PortHistory,
+    unrecorded: Unrecorded,
     /// Guests say as often as they like that they give up an address.
     given_up: Throttles<PortId>,
 }
@@ -40,7 +43,7 @@ const GIVEN_UP: (u32, Duration) = (5, Duration::from_secs(60));
 
 impl Punts {
     /// Nothing counted yet.
-    pub fn new(metrics: Metrics) -> Self {
+    pub fn new(metrics: Metrics, history: PortHistory) -> Self {
         let packet_ins = |punt: &str| metrics.packet_ins.with_label_values(&[punt]).local();
         Self {
             solicitations: packet_ins("router_solicitation"),
@@ -54,6 +57,8 @@ impl Punts {
             seconds: metrics.punt_seconds.local(),
             packets: 0,
             learned: vec![],
+            history,
+            unrecorded: Unrecorded::default(),
             given_up: Throttles::new(GIVEN_UP.0, GIVEN_UP.1),
             metrics,
         }
@@ -102,6 +107,7 @@ impl Punts {
         if packets == 0 {
             return packets;
         }
+        self.unrecorded.tell(&self.history);
         let seconds = begun.elapsed().as_secs_f64();
         for _ in 0..packets {
             self.seconds.observe(seconds);
@@ -127,6 +133,11 @@ impl Punts {
 
     fn count_kind(&mut self, punt: &Punt, answer: &Answer) {
         let outcome = &answer.outcome;
+        if let Some(port) = punt.sender() {
+            let became = outcome.verdict.details();
+            self.unrecorded
+                .add(&self.history, port, outcome.message, became);
+        }
         match punt {
             Punt::RouterSolicitation { .. } => {
                 self.solicitations.inc();
@@ -236,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_guest_that_gives_up_its_address_again_and_again_fills_no_log() {
-        let mut punts = Punts::new(Metrics::new().unwrap());
+        let mut punts = Punts::new(Metrics::new().unwrap(), PortHistory::default());
         let (loud, other) = (PortId::MIN, PortId::MAX);
         let mut said = |port| punts.given_up.admit(&port, Instant::now()).is_some();
         let lines = (0..10_000).filter(|_| said(loud)).count();

@@ -11,6 +11,7 @@ mod read_back;
 
 use super::SwitchContext;
 use super::arrival::{Arrived, arrive};
+use super::counting::Counting;
 use super::gathering::Gathering;
 use super::line::SwitchLine;
 use super::preparing::{Computed, Start};
@@ -23,6 +24,7 @@ use super::unpublished::Unpublished;
 use super::vigil::Vigil;
 use crate::admission::Pass;
 use crate::clock;
+use crate::flow_counters::CounterQuestions;
 use crate::metrics::{Computation, Counted};
 use crate::rules::HypervisorRules;
 use crate::seat::Seat;
@@ -192,6 +194,8 @@ struct SwitchSession {
     shown: ShownHost,
     punts: Punts,
     gathering: Gathering,
+    counting: Counting,
+    questions: CounterQuestions,
     /// Hosts outside can answer as often as they like.
     answers: Throttles<SubnetId>,
     unknown_endpoints: UnknownEndpoints,
@@ -232,7 +236,9 @@ impl SwitchSession {
             host: Host::new(chassis.clone(), known, now),
             uncompared: false,
             shown: ShownHost::new(&context, seat),
-            punts: Punts::new(metrics.clone()),
+            punts: Punts::new(metrics.clone(), context.history.clone()),
+            counting: Counting::default(),
+            questions: context.counters.questions(seat),
             gathering: Gathering::new(context.pauses.clone()),
             answers: Throttles::default(),
             unknown_endpoints: UnknownEndpoints::new(
@@ -286,6 +292,10 @@ impl SwitchSession {
                 changed = snapshots.changed(), if self.host.is_giving_back() => {
                     drop(changed?);
                     self.uncompared = true;
+                }
+                Some(question) = self.questions.next() => {
+                    let connection = &mut self.line.connection;
+                    self.counting.ask(question, |request| connection.send(request).ok());
                 }
                 Ok(()) = flushes.changed() => {
                     self.host.flush(clock::time(), &mut rand::random::<u64>);
@@ -360,6 +370,7 @@ impl SwitchSession {
             self.take_error(xid, error);
         }
         self.unknown_endpoints.take(xid, message);
+        self.counting.take(xid, message);
         let mend = self.vigil.take(xid, message, Instant::now());
         self.line.post(mend);
         if let Some(change) = &mut self.change {

@@ -5,5 +5,7 @@
 mod contract;
 mod embedded;
 mod etcd;
+#[path = "../../../tests/src/free_port.rs"]
+mod free_port;
 mod transfer;
 mod world;

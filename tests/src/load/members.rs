@@ -3,9 +3,9 @@
 use super::usage::Usage;
 use crate::command;
 use crate::error::LabError;
+use crate::free_port::free_port;
 use crate::loopback::Folder;
 use crate::process::Process;
-use std::net::{Ipv4Addr, TcpListener};
 use std::time::Duration;
 
 const SERVING: Duration = Duration::from_secs(20);
@@ -44,7 +44,8 @@ impl Members {
 
     fn attempt(size: usize) -> Result<Self, LabError> {
         let folder = Folder::make()?;
-        let ports = free_ports(2 * size)?;
+        let ports: Result<Vec<u16>, _> = (0..2 * size).map(|_| free_port()).collect();
+        let ports = ports.map_err(LabError::io("find a free port"))?;
         let url = |port: u16| format!("http://127.0.0.1:{port}");
         let (peers, clients) = ports.split_at(size);
         let cluster = peers.iter().enumerate();
@@ -91,13 +92,4 @@ impl Members {
         let used = self.members.iter().map(|member| Usage::of(member.pid()));
         used.map(|usage| usage.map(|usage| usage.processor())).sum()
     }
-}
-
-fn free_ports(count: usize) -> Result<Vec<u16>, LabError> {
-    let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let listeners: Result<Vec<_>, _> = (0..count).map(bind).collect();
-    let listeners = listeners.map_err(LabError::io("listen on loopback"))?;
-    let port = |listener: &TcpListener| Ok(listener.local_addr()?.port());
-    let ports: Result<_, _> = listeners.iter().map(port).collect();
-    ports.map_err(LabError::io("listen on loopback"))
 }

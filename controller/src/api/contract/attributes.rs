@@ -7,9 +7,9 @@
 use crate::api::contract::index::{self, Ids, Index};
 use crate::api::contract::kind::Kind;
 use crate::api::contract::shown::Slot;
-use crate::api::contract::timestamp;
 use crate::api::contract::values::{self, Invalid};
 use crate::api::contract::view::ResourceView;
+use crate::clock;
 use serde_json::Value;
 use sextant_model::{IndexedValue, Meta, RbacObject, Span};
 
@@ -316,12 +316,12 @@ pub(crate) const fn standard<R: Kind, P: Patch<R>>() -> [Attribute<R, P>; 9] {
         read_only("created_at")
             .rank(|resource: &R| resource.meta().created_at)
             .show(|resource: &R, _, slot| {
-                slot.put(timestamp::rfc3339(resource.meta().created_at));
+                slot.put(clock::rfc3339(resource.meta().created_at));
             }),
         read_only("updated_at")
             .rank(|resource: &R| resource.meta().updated_at)
             .show(|resource: &R, _, slot| {
-                slot.put(timestamp::rfc3339(resource.meta().updated_at));
+                slot.put(clock::rfc3339(resource.meta().updated_at));
             }),
         read_only("revision_number")
             .show(|resource: &R, _, slot| slot.put(resource.meta().revision_number)),

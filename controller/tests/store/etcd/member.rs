@@ -1,9 +1,9 @@
 //! Real members of etcd, each a process on loopback with its data in a folder of its own. They end with their values.
 
+use crate::free_port::free_port;
 use crate::world::Folder;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -120,13 +120,7 @@ pub(crate) fn cluster(size: usize, arguments: &[&str]) -> Vec<Member> {
 fn describe(size: usize, arguments: &[&str]) -> Vec<Member> {
     static CLUSTERS: AtomicUsize = AtomicUsize::new(0);
     let cluster = CLUSTERS.fetch_add(1, Ordering::Relaxed);
-    let held: Vec<_> = (0..2 * size)
-        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap())
-        .collect();
-    let ports: Vec<u16> = held
-        .iter()
-        .map(|held| held.local_addr().unwrap().port())
-        .collect();
+    let ports: Vec<u16> = (0..2 * size).map(|_| free_port().unwrap()).collect();
     let peers = ports.iter().step_by(2).enumerate();
     let peers = peers.map(|(n, port)| format!("m{n}=http://127.0.0.1:{port}"));
     let peers = peers.collect::<Vec<_>>().join(",");

@@ -2,6 +2,7 @@
 
 use super::member::{Member, cluster};
 use super::wire::{State, Wire};
+use crate::free_port::free_port;
 use crate::world::Folder;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
@@ -38,8 +39,7 @@ impl Controller {
     /// One that reaches etcd at these URLs.
     fn reaching(urls: &[String], name: &str) -> Self {
         let folder = Folder::new(name);
-        let held = [(); 4].map(|()| std::net::TcpListener::bind("[::1]:0").unwrap());
-        let ports = held.map(|held| held.local_addr().unwrap().port());
+        let ports = [(); 4].map(|()| free_port().unwrap());
         let mut text = String::new();
         for (name, port) in ["api", "openflow", "ovsdb", "metrics"].iter().zip(ports) {
             text += &format!("{name}_listen = '[::1]:{port}'\n");

@@ -1,4 +1,4 @@
-//! Times as Neutron writes them.
+//! Times as Neutron and people write them.
 
 /// Seconds since 1970 as `2026-11-23T16:39:23Z`.
 pub(crate) fn rfc3339(seconds: i64) -> String {

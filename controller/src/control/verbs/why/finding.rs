@@ -1,0 +1,88 @@
+//! One thing that was looked at.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// How a thing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingState {
+    /// As it should be.
+    Good,
+    /// Worth knowing.
+    Note,
+    /// It cannot be seen from here.
+    Unclear,
+    /// Wrong: the port's guest lacks something because of it.
+    Bad,
+}
+
+/// A thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was looked at: `plugged in`, `security groups`, ….
+    pub check: String,
+    /// How it is.
+    pub state: FindingState,
+    /// What was seen, in one sentence.
+    pub says: String,
+    /// What to do about it.
+    pub advice: Option<String>,
+}
+
+impl fmt::Display for FindingState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Good => "good",
+            Self::Note => "note",
+            Self::Unclear => "unclear",
+            Self::Bad => "BAD",
+        })
+    }
+}
+
+impl Finding {
+    pub(super) fn good(check: &str, says: impl Into<String>) -> Self {
+        Self::new(check, FindingState::Good, says, None)
+    }
+
+    pub(super) fn note(check: &str, says: impl Into<String>) -> Self {
+        Self::new(check, FindingState::Note, says, None)
+    }
+
+    /// Worth knowing, and with something to do where nothing else is wrong.
+    pub(super) fn hint(check: &str, says: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self::new(check, FindingState::Note, says, Some(advice.into()))
+    }
+
+    pub(super) fn unclear(check: &str, says: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self::new(check, FindingState::Unclear, says, Some(advice.into()))
+    }
+
+    pub(super) fn bad(check: &str, says: impl Into<String>, advice: impl Into<String>) -> Self {
+        Self::new(check, FindingState::Bad, says, Some(advice.into()))
+    }
+
+    pub(super) fn is_bad(&self) -> bool {
+        self.state == FindingState::Bad
+    }
+
+    fn new(
+        check: &str,
+        state: FindingState,
+        says: impl Into<String>,
+        advice: Option<String>,
+    ) -> Self {
+        Self {
+            check: check.to_owned(),
+            state,
+            says: says.into(),
+            advice,
+        }
+    }
+
+    /// A line for people.
+    pub(super) fn show(&self) -> String {
+        format!("{:7}  {:16}  {}\n", self.state, self.check, self.says)
+    }
+}

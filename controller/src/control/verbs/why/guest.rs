@@ -1,0 +1,349 @@
+//! What the guest sends, what of it passes, and how it was answered.
+
+use super::{Case, Finding};
+use crate::clock;
+use crate::control::OperatorView;
+use crate::flow_counters::NoCounters;
+use crate::port_history::PortEvent;
+use rust_openflow::multipart::FlowStats;
+use rust_openflow::{Field, Match};
+use sextant_flows::pipeline::Stage;
+use sextant_model::{Binding, Direction, IpVersion, Ipv6Mode};
+
+/// What came in from a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sent {
+    /// Packets that the guest sent.
+    packets: u64,
+    /// How many of them were from its own MAC and addresses. `None` if these flows are younger than the port's.
+    own: Option<u64>,
+    /// For how many seconds they are counted.
+    seconds: u32,
+}
+
+/// Asks the switch for what the guest sent.
+pub(super) fn sent(
+    known: &OperatorView,
+    binding: Option<&Binding>,
+) -> Option<Result<Sent, NoCounters>> {
+    let binding = binding?;
+    let matches = Match::new().with(Field::IN_PORT, binding.ofport?);
+    let flows = known.counters.ask(&binding.chassis, matches);
+    Some(flows.map(|flows| counted(&flows)))
+}
+
+fn counted(flows: &[FlowStats]) -> Sent {
+    /// Flows of one bundle are not made in the same instant.
+    const SLACK: u32 = 2;
+    let of = |stage: Stage| flows.iter().filter(move |flow| flow.table == stage.table());
+    let packets = |stage| of(stage).map(|flow| flow.packets).sum();
+    let oldest = |stage| of(stage).map(|flow| flow.duration_sec).max();
+    let seconds = oldest(Stage::Classify).unwrap_or(0);
+    let guarded = of(Stage::Guard).map(|flow| flow.duration_sec).min();
+    let is_whole = guarded.is_some_and(|guarded| guarded + SLACK >= seconds);
+    Sent {
+        packets: packets(Stage::Classify),
+        own: is_whole.then(|| packets(Stage::Guard)),
+        seconds,
+    }
+}
+
+pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
+    let Some(sent) = &case.sent else {
+        return vec![];
+    };
+    let mut findings = vec![traffic(case, sent)];
+    findings.extend(duplicate(case));
+    if matches!(sent, Ok(sent) if sent.packets > 0) {
+        findings.extend(advertised(case));
+        findings.extend(leased(case, IpVersion::V6));
+        findings.extend(leased(case, IpVersion::V4));
+    }
+    findings.extend(groups(case));
+    findings
+}
+
+fn traffic(case: &Case<'_>, sent: &Result<Sent, NoCounters>) -> Finding {
+    const CHECK: &str = "guest";
+    let port = case.port;
+    let sent = match sent {
+        Ok(sent) => sent,
+        Err(error) => {
+            return Finding::unclear(
+                CHECK,
+                format!("What the guest sends is not known: {error}."),
+                "see the hypervisor above".to_owned(),
+            );
+        }
+    };
+    let Sent {
+        packets,
+        own,
+        seconds,
+    } = *sent;
+    let mac = port.mac_address;
+    let fewest_passed = own.unwrap_or(packets);
+    match packets.saturating_sub(fewest_passed) {
+        _ if packets == 0 => Finding::bad(
+            CHECK,
+            format!("The guest has sent nothing in {seconds} s."),
+            "look at its console: does it run, is its interface up, has it the right driver?".to_owned(),
+        ),
+        dropped if dropped == packets => Finding::bad(
+            CHECK,
+            format!(
+                "All {packets} packets that the guest sent were dropped in guard: they come from another MAC or address \
+                 than the port's."
+            ),
+            format!(
+                "in the guest: ip address; its MAC has to be {mac}. Or allow the other one: openstack port set \
+                 --allowed-address {}",
+                port.id
+            ),
+        ),
+        dropped if dropped * 4 > packets => Finding::hint(
+            CHECK,
+            format!("{dropped} of {packets} packets of the guest were dropped in guard: not from its MAC or addresses."),
+            "in the guest: ip address, and compare with the port's addresses and allowed_address_pairs".to_owned(),
+        ),
+        _ => Finding::good(CHECK, format!("It sent {packets} packets in {seconds} s from its MAC and addresses.")),
+    }
+}
+
+/// The guest itself said that somebody else has its address.
+fn duplicate(case: &Case<'_>) -> Option<Finding> {
+    let event = newest(case, &["decline"])?;
+    Some(Finding::bad(
+        "duplicate",
+        format!("The guest found its address in use by another, and declined it ({}).", ago(event)),
+        "find who else has the address: in a guest of the network, arping -D or ndisc6; then: openstack port set --fixed-ip".to_owned(),
+    ))
+}
+
+fn advertised(case: &Case<'_>) -> Option<Finding> {
+    const CHECK: &str = "advertisements";
+    let awaits = case.subnets().iter().any(|subnet| {
+        subnet.enable_dhcp
+            && subnet.ipv6_ra_mode.is_some()
+            && !case.routers_of(subnet.id).is_empty()
+    });
+    if !awaits {
+        return None;
+    }
+    Some(
+        match newest(case, &["router_solicitation", "icmpv6", "frame"]) {
+            Some(event) if event.outcome == "router_advertisement" => Finding::good(
+                CHECK,
+                format!("A Router Solicitation was answered {}.", ago(event)),
+            ),
+            Some(event) => Finding::bad(
+                CHECK,
+                format!(
+                    "A Router Solicitation got no answer ({}): {}.",
+                    ago(event),
+                    event.outcome
+                ),
+                "the guest sends what RFC 4861 does not allow: update its network stack".to_owned(),
+            ),
+            None => Finding::note(
+                CHECK,
+                "No Router Solicitation of the guest was seen; advertisements come by themselves, too.",
+            ),
+        },
+    )
+}
+
+/// Answers after which nothing is wrong.
+const SETTLED: [&str; 3] = ["reply", "ack", "noted"];
+/// Answers after which the client has to go on.
+const OFFERED: [&str; 2] = ["advertise", "offer"];
+
+fn leased(case: &Case<'_>, version: IpVersion) -> Option<Finding> {
+    let asks = case.subnets().iter().any(|subnet| {
+        let dhcpv6 = subnet
+            .ipv6_address_mode
+            .is_some_and(|mode| mode == Ipv6Mode::Dhcpv6Stateful);
+        subnet.enable_dhcp
+            && IpVersion::of_prefix(subnet.cidr) == version
+            && (version == IpVersion::V4 || dhcpv6)
+    });
+    if !asks {
+        return None;
+    }
+    let (check, messages): (_, &[&str]) = match version {
+        IpVersion::V4 => ("DHCP", &["discover", "request", "inform", "release"]),
+        IpVersion::V6 => (
+            "DHCPv6",
+            &[
+                "solicit",
+                "request",
+                "renew",
+                "rebind",
+                "confirm",
+                "information_request",
+                "release",
+            ],
+        ),
+    };
+    let of_version = |event: &&PortEvent| messages.contains(&event.what) && event.is_of(version);
+    let Some(event) = case.events.iter().rev().find(of_version) else {
+        return Some(Finding::unclear(
+            check,
+            format!(
+                "No {check} message of the guest was seen since Sextant started, or among its last events."
+            ),
+            format!("in the guest: does its {check} client run on this interface?"),
+        ));
+    };
+    let (what, outcome) = (event.what, &*event.outcome);
+    Some(if SETTLED.contains(&outcome) {
+        Finding::good(
+            check,
+            format!("Its {what} was answered with {outcome} {}.", ago(event)),
+        )
+    } else if !OFFERED.contains(&outcome) {
+        Finding::bad(
+            check,
+            format!("Its {what} got no lease ({}): {outcome}.", ago(event)),
+            format!(
+                "compare the client's MAC, DUID and requested address with the port: openstack port show {}",
+                case.port.id
+            ),
+        )
+    } else if event.times > 2 {
+        Finding::bad(
+            check,
+            format!(
+                "The guest asks ({what}, {} times) and is answered, but does not go on.",
+                event.times
+            ),
+            format!(
+                "in the guest: a firewall on its own interface, or the log of its {check} client"
+            ),
+        )
+    } else {
+        Finding::good(
+            check,
+            format!("Its {what} was answered with {outcome} {}.", ago(event)),
+        )
+    })
+}
+
+impl PortEvent {
+    /// `request` is a message of both versions: its answer says of which. Release is answered in DHCPv6 only.
+    fn is_of(&self, version: IpVersion) -> bool {
+        let answers: &[&str] = match version {
+            IpVersion::V4 => &["reply", "advertise"],
+            IpVersion::V6 => &["ack", "nak", "offer"],
+        };
+        !answers.contains(&&*self.outcome)
+    }
+}
+
+fn newest<'c>(case: &'c Case<'_>, messages: &[&str]) -> Option<&'c PortEvent> {
+    let mut events = case.events.iter().rev();
+    events.find(|event| messages.contains(&event.what))
+}
+
+fn ago(event: &PortEvent) -> String {
+    let seconds = clock::now().saturating_sub(event.last).max(0);
+    match seconds {
+        0..=119 => format!("{seconds} s ago"),
+        120..=7199 => format!("{} minutes ago", seconds / 60),
+        _ => format!("{} hours ago", seconds / 3600),
+    }
+}
+
+fn groups(case: &Case<'_>) -> Option<Finding> {
+    const CHECK: &str = "security groups";
+    let (port, intent) = (case.port, &case.snapshot.intent);
+    if !port.port_security_enabled {
+        return Some(Finding::note(
+            CHECK,
+            "Port security is off: everything passes.",
+        ));
+    }
+    let rules = |direction| {
+        let of_groups = port
+            .security_groups
+            .iter()
+            .flat_map(|id| intent.rules_of(*id));
+        of_groups.filter(|rule| rule.direction == direction).count()
+    };
+    let (out, into) = (rules(Direction::Egress), rules(Direction::Ingress));
+    let listed = format!(
+        "openstack security group rule list; openstack port show {}",
+        port.id
+    );
+    Some(match (out, into) {
+        _ if port.security_groups.is_empty() => Finding::bad(
+            CHECK,
+            "The port is in no security group, so only DHCP and Neighbor Discovery pass."
+                .to_owned(),
+            format!("openstack port set --security-group GROUP {}", port.id),
+        ),
+        (0, 0) => Finding::bad(
+            CHECK,
+            "Its security groups have no rules, so only DHCP and Neighbor Discovery pass."
+                .to_owned(),
+            listed,
+        ),
+        (0, _) => Finding::bad(
+            CHECK,
+            "No rule of its security groups lets the guest send anything.".to_owned(),
+            listed,
+        ),
+        (_, 0) => Finding::hint(
+            CHECK,
+            "No rule of its security groups lets anybody reach the guest.".to_owned(),
+            listed,
+        ),
+        (out, into) => Finding::good(
+            CHECK,
+            format!("{out} rules for what it sends, {into} for what it gets."),
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rust_openflow::{Cookie, FlowFlags};
+
+    fn flow(stage: Stage, packets: u64, duration_sec: u32) -> FlowStats {
+        FlowStats {
+            table: stage.table(),
+            duration_sec,
+            duration_nsec: 0,
+            priority: 100,
+            idle_timeout: 0,
+            hard_timeout: 0,
+            flags: FlowFlags::NONE,
+            cookie: Cookie(1),
+            packets,
+            bytes: 0,
+            matches: Match::new(),
+            instructions: vec![],
+        }
+    }
+
+    #[test]
+    fn what_passed_is_only_known_where_its_flows_are_as_old_as_the_ports() {
+        let port = flow(Stage::Classify, 10, 60);
+        let counted = |age| {
+            counted(&[
+                port.clone(),
+                flow(Stage::Guard, 4, 60),
+                flow(Stage::Guard, 3, age),
+            ])
+        };
+        let expected = |own| Sent {
+            packets: 10,
+            own,
+            seconds: 60,
+        };
+        assert_eq!(counted(60), expected(Some(7)));
+        assert_eq!(counted(59), expected(Some(7)));
+        assert_eq!(counted(20), expected(None), "an address was added");
+    }
+}

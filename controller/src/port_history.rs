@@ -1,0 +1,176 @@
+//! What happened at each port lately, for people who look for a fault.
+//!
+//! A port keeps its last [`LONGEST`] events. The same event again and again is one, with a count. Nothing is stored: a
+//! restart begins anew, and of several controllers the owner of the port's hypervisor knows.
+
+mod following;
+
+pub use following::follow;
+
+use crate::clock;
+use dashmap::DashMap;
+use sextant_model::PortId;
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// An interface for the port is where the port is not, and may not be.
+pub const INTERFACE_ELSEWHERE: &str = "interface without effect";
+
+/// How many events of a port are kept.
+pub const LONGEST: usize = 32;
+
+/// Something that happened at a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortEvent {
+    /// Its number among the port's events, from 1. A gap before it says how many are forgotten.
+    pub number: u64,
+    /// When it happened first, in seconds since 1970.
+    pub first: i64,
+    /// When it happened last.
+    pub last: i64,
+    /// How often it happened, with nothing else in between.
+    pub times: u64,
+    /// What happened: `plugged in`, or the guest's message, as metrics name it (`solicit`).
+    pub what: &'static str,
+    /// What became of it: the answer, or why there was none.
+    pub outcome: Cow<'static, str>,
+}
+
+/// The events of all ports.
+#[derive(Clone, Debug, Default)]
+pub struct PortHistory(Arc<DashMap<PortId, OfPort>>);
+
+#[derive(Debug, Default)]
+struct OfPort {
+    numbered: u64,
+    events: VecDeque<PortEvent>,
+}
+
+/// What a session has heard of ports and not yet told. Of one port the same is one entry.
+#[derive(Debug, Default)]
+pub struct Unrecorded(Vec<(PortId, &'static str, &'static str, u64)>);
+
+/// As many entries are told at once.
+const TOGETHER: usize = 32;
+
+impl PortHistory {
+    /// Records an event that happened so often.
+    pub fn record(
+        &self,
+        port: PortId,
+        what: &'static str,
+        outcome: impl Into<Cow<'static, str>>,
+        times: u64,
+    ) {
+        let (now, outcome) = (clock::now(), outcome.into());
+        let mut of_port = self.0.entry(port).or_default();
+        if let Some(newest) = of_port.events.back_mut()
+            && newest.what == what
+            && newest.outcome == outcome
+        {
+            newest.last = now;
+            newest.times += times;
+            return;
+        }
+        if of_port.events.len() == LONGEST {
+            of_port.events.pop_front();
+        }
+        of_port.numbered += 1;
+        let event = PortEvent {
+            number: of_port.numbered,
+            first: now,
+            last: now,
+            times,
+            what,
+            outcome,
+        };
+        of_port.events.push_back(event);
+    }
+
+    /// The events of a port that are known, the oldest first.
+    #[must_use]
+    pub fn of(&self, port: PortId) -> Vec<PortEvent> {
+        let of_port = self.0.get(&port);
+        of_port.map_or_else(Vec::new, |of_port| of_port.events.iter().cloned().collect())
+    }
+
+    /// Forgets a port that is gone.
+    pub fn forget(&self, port: PortId) {
+        self.0.remove(&port);
+    }
+}
+
+impl Unrecorded {
+    /// The guest of a port sent a message.
+    pub fn add(
+        &mut self,
+        history: &PortHistory,
+        port: PortId,
+        what: &'static str,
+        outcome: &'static str,
+    ) {
+        let is_same = |entry: &&mut (PortId, &str, &str, u64)| {
+            (entry.0, entry.1, entry.2) == (port, what, outcome)
+        };
+        if let Some(known) = self.0.iter_mut().rev().find(is_same) {
+            known.3 += 1;
+            return;
+        }
+        if self.0.len() == TOGETHER {
+            self.tell(history);
+        }
+        self.0.push((port, what, outcome, 1));
+    }
+
+    /// Records what was added.
+    pub fn tell(&mut self, history: &PortHistory) {
+        for (port, what, outcome, times) in self.0.drain(..) {
+            history.record(port, what, outcome, times);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_again_is_one_event_and_old_ones_are_forgotten() {
+        let (history, port) = (PortHistory::default(), PortId::MIN);
+        let mut unrecorded = Unrecorded::default();
+        for _ in 0..5 {
+            unrecorded.add(&history, port, "solicit", "advertise");
+        }
+        assert_eq!(history.of(port), [], "not told yet");
+        unrecorded.tell(&history);
+        history.record(port, "solicit", "advertise", 2);
+        let [event] = &history.of(port)[..] else {
+            panic!("{:?}", history.of(port));
+        };
+        assert_eq!((event.number, event.times), (1, 7));
+
+        for number in 0..100 {
+            history.record(port, "moved", format!("to h{number}"), 1);
+        }
+        let known = history.of(port);
+        assert_eq!(known.len(), LONGEST);
+        let numbers: Vec<u64> = known.iter().map(|event| event.number).collect();
+        assert_eq!(numbers, (70..=101).collect::<Vec<_>>());
+        assert_eq!(history.of(PortId::MAX), []);
+        history.forget(port);
+        assert_eq!(history.of(port), []);
+    }
+
+    #[test]
+    fn what_many_ports_send_is_told_in_portions() {
+        let history = PortHistory::default();
+        let mut unrecorded = Unrecorded::default();
+        let ports = (0..1000).map(|n| PortId(uuid::Uuid::from_u128(n)));
+        for port in ports.clone() {
+            unrecorded.add(&history, port, "discover", "offer");
+        }
+        unrecorded.tell(&history);
+        assert!(ports.into_iter().all(|port| history.of(port).len() == 1));
+    }
+}
