@@ -254,6 +254,37 @@ fn without_rules(world: &World, plugged: &Plugged) -> Outcome {
     bad(world, id, "in no security group")
 }
 
+/// A port on a physical network that only another hypervisor has a bridge to.
+fn where_no_bridge_is(world: &World) -> Outcome {
+    let api = world.lab.api();
+    let host = world.lab.hypervisor(2);
+    host.vsctl(&[
+        "add-br",
+        "br-seven",
+        "--",
+        "set",
+        "bridge",
+        "br-seven",
+        "datapath_type=netdev",
+    ])?;
+    let mapping = "external_ids:sextant-bridge-mappings=physnet7:br-seven";
+    host.vsctl(&["set", "open_vswitch", ".", mapping])?;
+    let provider =
+        json!({"provider:network_type": "flat", "provider:physical_network": "physnet7"});
+    let provider = wait_for("the physical network to be known", SOON, || {
+        let made = api.create_network_with("provider", provider.clone());
+        made.map_err(|error| error.to_string())
+    })?;
+    api.create_subnet(
+        &provider,
+        &SubnetSpec::with_mode("2001:db8:7::/64", "slaac"),
+    )?;
+    let port = port_of(world, &provider, "provider", &json!({}))?;
+    plug(world, &port, "provider", 1)?;
+    among_others(world, &port.id, "no bridge to physnet7")?;
+    Ok(())
+}
+
 #[test]
 fn what_is_wrong_with_networks_subnets_and_routers_is_named() -> Outcome {
     let mut world = World::start()?;
@@ -293,31 +324,7 @@ fn what_is_wrong_with_networks_subnets_and_routers_is_named() -> Outcome {
     change(&world, &path, &json!({"router": {"admin_state_up": false}}))?;
     among_others(&world, &port.id, "Its router")?;
 
-    let host = world.lab.hypervisor(2);
-    host.vsctl(&[
-        "add-br",
-        "br-seven",
-        "--",
-        "set",
-        "bridge",
-        "br-seven",
-        "datapath_type=netdev",
-    ])?;
-    let mapping = "external_ids:sextant-bridge-mappings=physnet7:br-seven";
-    host.vsctl(&["set", "open_vswitch", ".", mapping])?;
-    let provider =
-        json!({"provider:network_type": "flat", "provider:physical_network": "physnet7"});
-    let provider = wait_for("the physical network to be known", SOON, || {
-        let made = api.create_network_with("provider", provider.clone());
-        made.map_err(|error| error.to_string())
-    })?;
-    api.create_subnet(
-        &provider,
-        &SubnetSpec::with_mode("2001:db8:7::/64", "slaac"),
-    )?;
-    let port = port_of(&world, &provider, "provider", &json!({}))?;
-    plug(&world, &port, "provider", 1)?;
-    among_others(&world, &port.id, "no bridge to physnet7")?;
+    where_no_bridge_is(&world)?;
 
     let delegated = api.create_network("delegated")?;
     let body = json!({"subnet": {"network_id": delegated.id, "ip_version": 6, "ipv6_ra_mode": "slaac",

@@ -14,7 +14,7 @@ use played::Played;
 use serde_json::json;
 use sextant_controller::api::{Identity, loopback};
 use sextant_controller::http::Peer;
-use sextant_controller::keystone::{Asked, Keystone, Presented};
+use sextant_controller::keystone::{AskedRequest, Keystone, Presented};
 use sextant_controller::metrics::Metrics;
 use sextant_model::Settings;
 use tokio::runtime::Runtime;
@@ -45,7 +45,7 @@ fn a_known_token(bencher: Bencher<'_, '_>) {
         service: None,
         from: None,
     };
-    let asked = Asked {
+    let asked = AskedRequest {
         method: "GET",
         path: "/v2.0/networks",
     };

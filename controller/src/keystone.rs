@@ -15,7 +15,7 @@ mod report;
 mod settings;
 mod token;
 
-pub use access::Asked;
+pub use access::AskedRequest;
 pub(crate) use client::KeystoneFailure;
 pub(crate) use login::{ServiceLogin, ServiceToken};
 pub use settings::{Credentials, KeystoneSettings};
@@ -180,7 +180,7 @@ impl Keystone {
     pub async fn identify(
         &self,
         presented: Presented<'_>,
-        asked: Asked<'_>,
+        asked: AskedRequest<'_>,
     ) -> Result<Arc<Token>, Unidentified> {
         let identified = self.both(presented, asked);
         let identified = timeout(self.0.settings.timeout, identified).await;
@@ -191,7 +191,7 @@ impl Keystone {
     async fn both(
         &self,
         presented: Presented<'_>,
-        asked: Asked<'_>,
+        asked: AskedRequest<'_>,
     ) -> Result<Arc<Token>, Unidentified> {
         let Presented {
             user,

@@ -5,6 +5,7 @@
 //! call.
 
 mod arrivals;
+mod delegations;
 mod dhcp_options;
 mod elsewhere;
 mod event;
@@ -27,8 +28,8 @@ use elsewhere::Elsewhere;
 use event::QUEUE;
 use hosts::Hosts;
 use sextant_model::{
-    Binding, Change, Chassis, ChassisId, Delegation, Fact, Facts, Key, MacAddr, Object, ObjectKey,
-    Plugged, PortId, RouterId, Settings, SubnetId, TunnelWatches,
+    Binding, Change, Chassis, ChassisId, Fact, Facts, Key, MacAddr, Object, ObjectKey, Plugged,
+    PortId, RouterId, Settings, TunnelWatches,
 };
 use sextant_responders::throttle::Throttles;
 use std::collections::{BTreeMap, BTreeSet};
@@ -455,25 +456,6 @@ impl Owner {
         if facts.hold(intent, chassis, announced) {
             let (port, address, mac) = announced;
             tracing::debug!(%port, %address, %mac, %chassis, "a port announced an address from its pairs");
-        }
-    }
-
-    fn delegated(&mut self, subnet: SubnetId, delegation: Option<Arc<Delegation>>) {
-        let known = self.snapshot.facts.delegations().get(&subnet);
-        if known == delegation.as_ref() {
-            return;
-        }
-        let change = match &delegation {
-            Some(delegation) => Change::Put(Object::Delegation(subnet, delegation.clone())),
-            None => Change::delete(Fact::Delegation(subnet)),
-        };
-        self.remember(change, None);
-        self.snapshot.facts.delegate(subnet, delegation);
-    }
-
-    fn undelegated(&mut self, subnet: SubnetId, delegation: &Arc<Delegation>) {
-        if self.snapshot.facts.delegations().get(&subnet) == Some(delegation) {
-            self.delegated(subnet, None);
         }
     }
 

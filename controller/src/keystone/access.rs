@@ -32,7 +32,7 @@ struct DescribedRule {
 
 /// A request, as far as access rules ask.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct AskedRequest<'a> {
     /// Its method.
     pub method: &'a str,
     /// Its path.
@@ -55,12 +55,12 @@ impl From<Vec<DescribedRule>> for AccessRules {
 }
 
 impl AccessRules {
-    pub(super) fn allow(&self, asked: Asked<'_>) -> bool {
+    pub(super) fn allow(&self, asked: AskedRequest<'_>) -> bool {
         self.looking_at(asked, &mut 0)
     }
 
     /// Whether a rule allows it. `octets` counts how many octets of the path are looked at, again for each piece.
-    fn looking_at(&self, asked: Asked<'_>, octets: &mut usize) -> bool {
+    fn looking_at(&self, asked: AskedRequest<'_>, octets: &mut usize) -> bool {
         asked.path.len() <= LONGEST
             && self.0.iter().any(|rule| {
                 rule.method == asked.method && matches(&rule.pieces, asked.path, octets)
@@ -146,8 +146,8 @@ mod tests {
         AccessRules::from(described.iter().map(rule).collect::<Vec<_>>())
     }
 
-    fn get(path: &str) -> Asked<'_> {
-        Asked {
+    fn get(path: &str) -> AskedRequest<'_> {
+        AskedRequest {
             method: "GET",
             path,
         }

@@ -11,10 +11,10 @@ const MOST_COUNTED: usize = 4096;
 
 /// The questions that the switch has not answered yet.
 #[derive(Debug, Default)]
-pub(super) struct Counting(BTreeMap<Xid, Asked>);
+pub(super) struct Counting(BTreeMap<Xid, PendingQuestion>);
 
 #[derive(Debug)]
-struct Asked {
+struct PendingQuestion {
     flows: Vec<FlowStats>,
     answer: oneshot::Sender<Vec<FlowStats>>,
 }
@@ -34,7 +34,7 @@ impl Counting {
         let request = Message::MultipartRequest(MultipartRequest::Flow(request));
         if let Some(xid) = send(&request) {
             let (flows, answer) = (vec![], question.answer);
-            self.0.insert(xid, Asked { flows, answer });
+            self.0.insert(xid, PendingQuestion { flows, answer });
         }
     }
 

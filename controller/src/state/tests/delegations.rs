@@ -1,4 +1,5 @@
 use super::*;
+use sextant_model::{Delegation, SubnetId};
 
 const SUBNET: SubnetId = SubnetId(Uuid::from_u128(5));
 

@@ -4,7 +4,7 @@ use super::{IDENTITY, Identified};
 use crate::api::contract::caller::{Caller, Roles};
 use crate::api::requests::audit::CallerName;
 use crate::http::Peer;
-use crate::keystone::{Asked, Keystone, Presented, Scope, Token, Unidentified};
+use crate::keystone::{AskedRequest, Keystone, Presented, Scope, Token, Unidentified};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue};
 
@@ -31,7 +31,7 @@ pub(super) async fn caller(
         service: service.as_ref(),
         from: peer.map(|peer| peer.address.ip()),
     };
-    let asked = Asked {
+    let asked = AskedRequest {
         method: method.as_str(),
         path: uri.path(),
     };

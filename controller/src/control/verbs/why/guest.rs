@@ -158,32 +158,36 @@ const SETTLED: [&str; 3] = ["reply", "ack", "noted"];
 /// Answers after which the client has to go on.
 const OFFERED: [&str; 2] = ["advertise", "offer"];
 
-fn leased(case: &Case<'_>, version: IpVersion) -> Option<Finding> {
-    let asks = case.subnets().iter().any(|subnet| {
+const DHCPV4_MESSAGES: [&str; 4] = ["discover", "request", "inform", "release"];
+const DHCPV6_MESSAGES: [&str; 7] = [
+    "solicit",
+    "request",
+    "renew",
+    "rebind",
+    "confirm",
+    "information_request",
+    "release",
+];
+
+/// Whether guests get addresses of this version from a server.
+fn asks_for_lease(case: &Case<'_>, version: IpVersion) -> bool {
+    case.subnets().iter().any(|subnet| {
         let dhcpv6 = subnet
             .ipv6_address_mode
             .is_some_and(|mode| mode == Ipv6Mode::Dhcpv6Stateful);
         subnet.enable_dhcp
             && IpVersion::of_prefix(subnet.cidr) == version
             && (version == IpVersion::V4 || dhcpv6)
-    });
-    if !asks {
+    })
+}
+
+fn leased(case: &Case<'_>, version: IpVersion) -> Option<Finding> {
+    if !asks_for_lease(case, version) {
         return None;
     }
     let (check, messages): (_, &[&str]) = match version {
-        IpVersion::V4 => ("DHCP", &["discover", "request", "inform", "release"]),
-        IpVersion::V6 => (
-            "DHCPv6",
-            &[
-                "solicit",
-                "request",
-                "renew",
-                "rebind",
-                "confirm",
-                "information_request",
-                "release",
-            ],
-        ),
+        IpVersion::V4 => ("DHCP", &DHCPV4_MESSAGES),
+        IpVersion::V6 => ("DHCPv6", &DHCPV6_MESSAGES),
     };
     let of_version = |event: &&PortEvent| messages.contains(&event.what) && event.is_of(version);
     let Some(event) = case.events.iter().rev().find(of_version) else {
@@ -195,8 +199,13 @@ fn leased(case: &Case<'_>, version: IpVersion) -> Option<Finding> {
             format!("in the guest: does its {check} client run on this interface?"),
         ));
     };
+    Some(judge_lease(case, check, event))
+}
+
+/// What the last answer of a server means.
+fn judge_lease(case: &Case<'_>, check: &'static str, event: &PortEvent) -> Finding {
     let (what, outcome) = (event.what, &*event.outcome);
-    Some(if SETTLED.contains(&outcome) {
+    if SETTLED.contains(&outcome) {
         Finding::good(
             check,
             format!("Its {what} was answered with {outcome} {}.", ago(event)),
@@ -226,7 +235,7 @@ fn leased(case: &Case<'_>, version: IpVersion) -> Option<Finding> {
             check,
             format!("Its {what} was answered with {outcome} {}.", ago(event)),
         )
-    })
+    }
 }
 
 impl PortEvent {
