@@ -205,6 +205,8 @@ metrics! {
     interfaces_elsewhere: IntGauge = "sextant_interfaces_elsewhere" [],
     /// Packets that came through tunnels from endpoints that have no reason to send there and were dropped, by hypervisor. Read every 10 seconds.
     tunnel_unknown_endpoint_packets: HypervisorCounters = "sextant_tunnel_unknown_endpoint_packets_total" ["chassis"],
+    /// Packets that no flow of a stage took, which drops them, by hypervisor and stage of the pipeline (`docs/pipeline.md`). Read every 10 seconds. `guard`: not from the port's MAC and addresses, or what only routers and servers send. `egress rules`, `ingress rules`: no rule of a security group allows it.
+    packets_dropped: HypervisorCounters = "sextant_packets_dropped_total" ["chassis", "stage"],
     /// BFD sessions between hypervisors, by hypervisor and peer: 3 up, 2 init, 1 down, 0 administratively down or not started. Needs `bfd = true` in `[tunnel]`.
     tunnel_bfd_state: HypervisorGauges = "sextant_tunnel_bfd_state" ["chassis", "peer"],
     /// Packets that switches sent up, by the reason.

@@ -6,6 +6,7 @@
 use crate::metrics::{HypervisorCounter, HypervisorFamily, HypervisorGauge, HypervisorMetric};
 use crate::seat::Seat;
 use sextant_flows::WithheldReason;
+use sextant_flows::pipeline::Stage;
 use sextant_model::{Capability, ChassisId};
 use sextant_responders::{neighbor, prefix_client};
 use std::collections::BTreeSet;
@@ -31,6 +32,12 @@ macro_rules! labels {
             }
         }
     )*};
+}
+
+impl SeriesLabel for Stage {
+    fn label(&self) -> Option<&str> {
+        Some(self.name())
+    }
 }
 
 labels!(

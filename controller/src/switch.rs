@@ -16,7 +16,6 @@ mod registers;
 mod session;
 mod shortcomings;
 mod standby;
-mod unknown_endpoints;
 mod unpublished;
 mod vigil;
 

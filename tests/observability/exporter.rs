@@ -65,6 +65,10 @@ fn touch_tunnels(metrics: &Metrics) {
         .tunnel_unknown_endpoint_packets
         .with_label_values(&["h1"])
         .inc_by(1);
+    metrics
+        .packets_dropped
+        .with_label_values(&["h1", "guard"])
+        .inc_by(1);
     metrics.gateways.with_label_values(&["h1"]).set(4);
     metrics.gateway_moves.inc();
 }

@@ -1,62 +1,88 @@
-//! Asks the switch how many packets its flows took.
+//! How many packets the switch counted: of its own accord every [`INTERVAL`], and when people ask.
 
-use crate::flow_counters::CounterQuestion;
-use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
-use rust_openflow::{Message, MultipartBody, MultipartRequest, Xid};
-use std::collections::BTreeMap;
-use tokio::sync::oneshot;
+mod drops;
+mod questions;
+mod unknown_endpoints;
 
-/// An answer takes memory: what is beyond these is left out.
-const MOST_COUNTED: usize = 4096;
+use super::SwitchContext;
+use crate::flow_counters::{CounterQuestion, CounterQuestions};
+use crate::seat::Seat;
+use crate::series::Series;
+use drops::Drops;
+use questions::Unanswered;
+use rust_openflow::{Message, Xid};
+use sextant_flows::View;
+use sextant_model::ChassisId;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use unknown_endpoints::UnknownEndpoints;
 
-/// The questions that the switch has not answered yet.
-#[derive(Debug, Default)]
-pub(super) struct Counting(BTreeMap<Xid, PendingQuestion>);
+/// How long counters are left alone.
+const INTERVAL: Duration = Duration::from_secs(10);
 
+/// What is read of one switch's counters. A switch that is not connected is not read: it goes on counting by itself.
 #[derive(Debug)]
-struct PendingQuestion {
-    flows: Vec<FlowStats>,
-    answer: oneshot::Sender<Vec<FlowStats>>,
+pub(super) struct Counting {
+    due: Instant,
+    unknown_endpoints: UnknownEndpoints,
+    drops: Drops,
+    questions: CounterQuestions,
+    unanswered: Unanswered,
 }
 
 impl Counting {
-    /// Passes a question on. `send` queues a message, and gives its transaction id.
+    /// Nothing was read yet.
+    pub(super) fn new(context: &SwitchContext, seat: &Arc<Seat<ChassisId>>, now: Instant) -> Self {
+        let metrics = &context.metrics;
+        let unknown = Series::new(&metrics.tunnel_unknown_endpoint_packets, seat);
+        Self {
+            due: now + INTERVAL,
+            unknown_endpoints: UnknownEndpoints::new(unknown),
+            drops: Drops::new(Series::new(&metrics.packets_dropped, seat)),
+            questions: context.counters.questions(seat),
+            unanswered: Unanswered::default(),
+        }
+    }
+
+    /// When the counters are to be read next.
+    pub(super) fn deadline(&self) -> Instant {
+        self.due
+    }
+
+    /// Sends the requests that are due. `send` queues a message, and gives its transaction id if it could.
     pub(super) fn ask(
+        &mut self,
+        now: Instant,
+        view: &View<'_>,
+        mut send: impl FnMut(&Message) -> Option<Xid>,
+    ) {
+        if now < self.due {
+            return;
+        }
+        self.due = now + INTERVAL;
+        self.unknown_endpoints.ask(view, &mut send);
+        self.drops.ask(&mut send);
+    }
+
+    /// The next question of a person.
+    pub(super) async fn question(&mut self) -> Option<CounterQuestion> {
+        self.questions.next().await
+    }
+
+    /// Passes a question on to the switch.
+    pub(super) fn pass_on(
         &mut self,
         question: CounterQuestion,
         send: impl FnOnce(&Message) -> Option<Xid>,
     ) {
-        self.0.retain(|_, asked| !asked.answer.is_closed());
-        let request = FlowStatsRequest {
-            matches: question.matches,
-            ..FlowStatsRequest::all()
-        };
-        let request = Message::MultipartRequest(MultipartRequest::Flow(request));
-        if let Some(xid) = send(&request) {
-            let (flows, answer) = (vec![], question.answer);
-            self.0.insert(xid, PendingQuestion { flows, answer });
-        }
+        self.unanswered.ask(question, send);
     }
 
-    /// Reads a message if it answers a question.
+    /// Reads a message if it answers a request.
     pub(super) fn take(&mut self, xid: Xid, message: &Message) {
-        let Message::MultipartReply(reply) = message else {
-            // An error: nobody waits any more once it is dropped.
-            self.0.remove(&xid);
-            return;
-        };
-        let Some(mut asked) = self.0.remove(&xid) else {
-            return;
-        };
-        if let MultipartBody::Flow(flows) = &reply.body {
-            let room = MOST_COUNTED.saturating_sub(asked.flows.len());
-            asked.flows.extend(flows.iter().take(room).cloned());
-        }
-        if reply.more {
-            self.0.insert(xid, asked);
-        } else {
-            // Who asked may have left.
-            let _ = asked.answer.send(asked.flows);
-        }
+        self.unknown_endpoints.take(xid, message);
+        self.drops.take(xid, message);
+        self.unanswered.take(xid, message);
     }
 }

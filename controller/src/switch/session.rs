@@ -19,12 +19,10 @@ use super::programming::Change;
 use super::punts::Punts;
 use super::shortcomings::Shortcomings;
 use super::standby::{Right, resign, says_demoted, stand_by};
-use super::unknown_endpoints::UnknownEndpoints;
 use super::unpublished::Unpublished;
 use super::vigil::Vigil;
 use crate::admission::Pass;
 use crate::clock;
-use crate::flow_counters::CounterQuestions;
 use crate::metrics::{Computation, Counted};
 use crate::rules::HypervisorRules;
 use crate::seat::Seat;
@@ -195,10 +193,8 @@ struct SwitchSession {
     punts: Punts,
     gathering: Gathering,
     counting: Counting,
-    questions: CounterQuestions,
     /// Hosts outside can answer as often as they like.
     answers: Throttles<SubnetId>,
-    unknown_endpoints: UnknownEndpoints,
     shortcomings: Shortcomings,
     vigil: Vigil,
     unpublished: Unpublished,
@@ -227,7 +223,6 @@ impl SwitchSession {
     ) -> Self {
         let (chassis, metrics, now) = (seat.key().clone(), &context.metrics, clock::time());
         let (refused, unpublished) = (&metrics.flows_refused, &metrics.unpublished_addresses);
-        let unknown_endpoints = &metrics.tunnel_unknown_endpoint_packets;
         let known = known_ports(context.handover.of(&chassis), &snapshot, &chassis, now.unix);
         Self {
             line,
@@ -237,14 +232,9 @@ impl SwitchSession {
             uncompared: false,
             shown: ShownHost::new(&context, seat),
             punts: Punts::new(metrics.clone(), context.history.clone()),
-            counting: Counting::default(),
-            questions: context.counters.questions(seat),
+            counting: Counting::new(&context, seat, Instant::now()),
             gathering: Gathering::new(context.pauses.clone()),
             answers: Throttles::default(),
-            unknown_endpoints: UnknownEndpoints::new(
-                Series::new(unknown_endpoints, seat),
-                Instant::now(),
-            ),
             shortcomings: Shortcomings::new(
                 snapshot.facts.shortfall(&chassis),
                 Series::new(refused, seat),
@@ -293,9 +283,9 @@ impl SwitchSession {
                     drop(changed?);
                     self.uncompared = true;
                 }
-                Some(question) = self.questions.next() => {
+                Some(question) = self.counting.question() => {
                     let connection = &mut self.line.connection;
-                    self.counting.ask(question, |request| connection.send(request).ok());
+                    self.counting.pass_on(question, |request| connection.send(request).ok());
                 }
                 Ok(()) = flushes.changed() => {
                     self.host.flush(clock::time(), &mut rand::random::<u64>);
@@ -316,7 +306,7 @@ impl SwitchSession {
             .chain(self.resync)
             .chain(change)
             .chain([self.vigil.deadline(self.is_idle())])
-            .fold(self.unknown_endpoints.deadline(), Instant::min)
+            .fold(self.counting.deadline(), Instant::min)
     }
 
     /// Waits until less than [`HIGH_WATER`] is left to be written, and goes on with the change that stopped there.
@@ -369,7 +359,6 @@ impl SwitchSession {
             }
             self.take_error(xid, error);
         }
-        self.unknown_endpoints.take(xid, message);
         self.counting.take(xid, message);
         let mend = self.vigil.take(xid, message, Instant::now());
         self.line.post(mend);
@@ -413,7 +402,7 @@ impl SwitchSession {
         let Snapshot { intent, facts, .. } = &*self.snapshot;
         let view = View::new(intent, facts, &self.chassis);
         let connection = &mut self.line.connection;
-        self.unknown_endpoints
+        self.counting
             .ask(now, &view, |request| connection.send(request).ok());
         if self.resync.is_some_and(|at| at <= now) {
             self.resync = None;

@@ -8,20 +8,14 @@ use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
 use rust_openflow::{Message, MultipartBody, MultipartRequest, Xid};
 use sextant_flows::{InstalledFlow, View};
 use std::collections::BTreeMap;
-use std::time::Duration;
-use tokio::time::Instant;
 
-/// How long counters are left alone.
-const INTERVAL: Duration = Duration::from_secs(10);
 /// What a switch says that does not count packets (OpenFlow 1.3.5 §7.3.5.2).
 const NOT_COUNTED: u64 = u64::MAX;
 
 /// What was counted of one switch.
 #[derive(Debug)]
 pub(super) struct UnknownEndpoints {
-    /// A switch that is not connected is not counted: its flows go on counting by themselves.
     total: CounterSeries,
-    due: Instant,
     /// The requests of the last round, each about one flow.
     asked: BTreeMap<Xid, InstalledFlow>,
     /// Packets that each flow had counted when it was read last.
@@ -29,32 +23,17 @@ pub(super) struct UnknownEndpoints {
 }
 
 impl UnknownEndpoints {
-    pub(super) fn new(mut total: CounterSeries, now: Instant) -> Self {
+    pub(super) fn new(mut total: CounterSeries) -> Self {
         total.show(&()).inc_by(0);
         Self {
             total,
-            due: now + INTERVAL,
             asked: BTreeMap::new(),
             counted: BTreeMap::new(),
         }
     }
 
-    /// When the counters are to be read next.
-    pub(super) fn deadline(&self) -> Instant {
-        self.due
-    }
-
-    /// The requests that are due, each sent by `send`, which gives its transaction id if it could be sent.
-    pub(super) fn ask(
-        &mut self,
-        now: Instant,
-        view: &View<'_>,
-        mut send: impl FnMut(&Message) -> Option<Xid>,
-    ) {
-        if now < self.due {
-            return;
-        }
-        self.due = now + INTERVAL;
+    /// The requests of a round, each sent by `send`, which gives its transaction id if it could be sent.
+    pub(super) fn ask(&mut self, view: &View<'_>, send: &mut impl FnMut(&Message) -> Option<Xid>) {
         let flows = view.unknown_endpoints();
         self.counted.retain(|cookie, _| flows.contains(cookie));
         let asked = |flow: InstalledFlow| Some((send(&request(flow))?, flow));
@@ -155,7 +134,7 @@ mod tests {
         let intent = Intent::default();
         let view = View::new(&intent, &facts, &chassis);
         let mut asked = vec![];
-        unknown_endpoints.ask(unknown_endpoints.deadline(), &view, |request| {
+        unknown_endpoints.ask(&view, &mut |request: &Message| {
             let Message::MultipartRequest(MultipartRequest::Flow(request)) = request else {
                 panic!("{request:?}");
             };
@@ -178,7 +157,7 @@ mod tests {
         let seat = Seats::default().take(&chassis, address).unwrap();
         let counter = &metrics.tunnel_unknown_endpoint_packets;
         let total = CounterSeries::new(counter, &std::sync::Arc::new(seat));
-        let mut unknown_endpoints = UnknownEndpoints::new(total, Instant::now());
+        let mut unknown_endpoints = UnknownEndpoints::new(total);
         let total = || counter.with_label_values(&["h1"]).value();
         for (packets, expected) in [
             ([5, 7], 12),
