@@ -46,8 +46,8 @@ fn paragraphs(document: &str) -> Vec<String> {
         if !is_prose || line.is_empty() || is_item(line) {
             paragraphs.push(String::new());
         }
-        if let Some(paragraph) = paragraphs.last_mut().filter(|_| is_prose) {
-            paragraph.push_str(line);
+        if is_prose && let Some(paragraph) = paragraphs.last_mut() {
+            paragraph.push_str(line.strip_prefix("- ").unwrap_or(line));
             paragraph.push(' ');
         }
     }
