@@ -1,8 +1,9 @@
 //! What the guest sends, what of it passes, and how it was answered.
 
-use super::{Case, Finding};
+use super::Case;
 use crate::clock;
 use crate::control::Known;
+use crate::control::verbs::finding::Finding;
 use crate::flow_counters::NoCounters;
 use crate::port_history::PortEvent;
 use rust_openflow::multipart::FlowStats;
