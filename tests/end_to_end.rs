@@ -37,4 +37,5 @@ points! {
     8 a_killed_controller_loses_and_touches_nothing,
     9 a_killed_switch_is_reprogrammed,
     10 every_panel_of_the_dashboard_has_samples,
+    11 planted_faults_are_named,
 }

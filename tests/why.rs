@@ -95,6 +95,13 @@ fn a_port_is_named_by_id_name_address_or_mac_and_all_is_well() -> Outcome {
     for event in ["plugged in", "flows confirmed", "solicit", "request"] {
         assert!(told.contains(event), "{event}: {told}");
     }
+    let status = world.controller.ask(&["status"])?.stdout;
+    assert!(status.contains("All 2 are connected"), "{status}");
+    assert!(
+        status.contains("All 6 that are plugged in are active"),
+        "{status}"
+    );
+    assert!(!status.contains("BAD"), "{status}");
     let shown = world.controller.ask(&["why", &one.port.id])?.stdout;
     assert!(shown.contains("=> Sextant sees nothing wrong"), "{shown}");
     println!("{shown}\n{told}");
@@ -370,9 +377,17 @@ fn what_is_wrong_with_the_hypervisor_is_named() -> Outcome {
     ];
     host.vsctl(&words)?;
     bad(&world, phantom, "no OpenFlow port")?;
+    let status = world.controller.ask(&["status"])?.stdout;
+    assert!(
+        status.contains(&format!("without confirmed flows: {phantom}.")),
+        "{status}"
+    );
 
     host.kill_vswitchd();
     bad(&world, id, "switch of h2 is not connected")?;
+    let status = world.controller.ask(&["status"])?.stdout;
+    assert!(status.starts_with("BAD      hypervisors"), "{status}");
+    assert!(status.contains("is not connected: h2."), "{status}");
     host.start_vswitchd()?;
     finds_soon_good(&world, id)?;
 

@@ -1,6 +1,6 @@
-//! The main job in ten points.
+//! The main job in eleven points.
 //!
-//! Each point asks something of a running lab and checks the result. The demo runs all ten in one lab, the end-to-end
+//! Each point asks something of a running lab and checks the result. The demo runs all of them in one lab, the end-to-end
 //! tests each in a lab of its own. A point itself brings the [`World`] into the state that it needs.
 
 mod narrator;

@@ -2,9 +2,11 @@
 
 pub mod events;
 pub mod facts;
+pub mod finding;
 pub mod flows;
 pub mod neighbors;
 mod ports;
+pub mod status;
 pub mod trace;
 pub mod why;
 
@@ -71,6 +73,8 @@ verbs! {
     Facts(facts::FactsVerb);
     /// Show the flows that hypervisors should have, as ovs-ofctl writes them, and the object that wants each.
     Flows(flows::FlowsVerb);
+    /// Show the cloud on one screen, what is wrong first.
+    Status(status::StatusVerb);
     /// Say why a port's guest has no address, or does not reach others, and what to do.
     Why(why::WhyVerb);
     /// Show what happened at a port lately.

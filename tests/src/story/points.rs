@@ -1,4 +1,4 @@
-//! The ten points, each in a file of its own.
+//! The points, each in a file of its own.
 
 mod p01_join;
 mod p02_api;
@@ -10,6 +10,7 @@ mod p07_unsolicited;
 mod p08_controller_dies;
 mod p09_switch_dies;
 mod p10_metrics;
+mod p11_why;
 
 use super::Point;
 
@@ -25,4 +26,5 @@ pub const POINTS: &[Point] = &[
     p08_controller_dies::POINT,
     p09_switch_dies::POINT,
     p10_metrics::POINT,
+    p11_why::POINT,
 ];

@@ -1,13 +1,11 @@
 //! `sextant why`: what keeps a port's guest from its address, or from others.
 
 mod addresses;
-mod finding;
 mod guest;
 mod place;
 mod ways;
 
-pub use finding::{Finding, FindingState};
-
+use super::finding::{Finding, FindingState};
 use super::ports::port_named;
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::flow_counters::NoCounters;

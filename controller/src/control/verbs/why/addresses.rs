@@ -1,6 +1,7 @@
 //! Whether the port has addresses, and the guest is told of them.
 
-use super::{Case, Finding};
+use super::Case;
+use crate::control::verbs::finding::Finding;
 use sextant_model::{IpVersion, Ipv6Mode, PROVISIONAL_PREFIX, Port, PrefixSource, Subnet};
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {

@@ -1,8 +1,9 @@
 //! What the guest sends, what of it passes, and how it was answered.
 
-use super::{Case, Finding};
+use super::Case;
 use crate::clock;
 use crate::control::OperatorView;
+use crate::control::verbs::finding::Finding;
 use crate::flow_counters::NoCounters;
 use crate::port_history::PortEvent;
 use rust_openflow::multipart::FlowStats;
@@ -92,12 +93,12 @@ fn traffic(case: &Case<'_>, sent: &Result<Sent, NoCounters>) -> Finding {
         dropped if dropped == packets => Finding::bad(
             CHECK,
             format!(
-                "All {packets} packets that the guest sent were dropped in guard: they come from another MAC or address \
-                 than the port's."
+                "Nothing that the guest sent passes guard ({packets} packets): it comes from another MAC or address than the \
+                 port's."
             ),
             format!(
                 "in the guest: ip address; its MAC has to be {mac}. Or allow the other one: openstack port set \
-                 --allowed-address {}",
+                 --allowed-address ip-address=ADDRESS,mac-address=MAC {}",
                 port.id
             ),
         ),

@@ -1,6 +1,7 @@
 //! Where the port is, and whether its flows are there.
 
-use super::{Case, Finding};
+use super::Case;
+use crate::control::verbs::finding::Finding;
 use crate::port_history::INTERFACE_ELSEWHERE;
 use sextant_model::{ChassisId, Network};
 

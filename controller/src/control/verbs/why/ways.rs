@@ -1,6 +1,7 @@
 //! The ways from the port's hypervisor to others: tunnels, provider networks, gateways.
 
-use super::{Case, Finding};
+use super::Case;
+use crate::control::verbs::finding::Finding;
 use sextant_model::{ChassisId, Network, RouterId};
 use std::collections::BTreeSet;
 

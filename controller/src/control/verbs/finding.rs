@@ -42,28 +42,40 @@ impl fmt::Display for FindingState {
 }
 
 impl Finding {
-    pub(super) fn good(check: &str, says: impl Into<String>) -> Self {
+    pub(in crate::control::verbs) fn good(check: &str, says: impl Into<String>) -> Self {
         Self::new(check, FindingState::Good, says, None)
     }
 
-    pub(super) fn note(check: &str, says: impl Into<String>) -> Self {
+    pub(in crate::control::verbs) fn note(check: &str, says: impl Into<String>) -> Self {
         Self::new(check, FindingState::Note, says, None)
     }
 
     /// Worth knowing, and with something to do where nothing else is wrong.
-    pub(super) fn hint(check: &str, says: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(in crate::control::verbs) fn hint(
+        check: &str,
+        says: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
         Self::new(check, FindingState::Note, says, Some(advice.into()))
     }
 
-    pub(super) fn unclear(check: &str, says: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(in crate::control::verbs) fn unclear(
+        check: &str,
+        says: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
         Self::new(check, FindingState::Unclear, says, Some(advice.into()))
     }
 
-    pub(super) fn bad(check: &str, says: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub(in crate::control::verbs) fn bad(
+        check: &str,
+        says: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
         Self::new(check, FindingState::Bad, says, Some(advice.into()))
     }
 
-    pub(super) fn is_bad(&self) -> bool {
+    pub(in crate::control::verbs) fn is_bad(&self) -> bool {
         self.state == FindingState::Bad
     }
 
@@ -82,7 +94,7 @@ impl Finding {
     }
 
     /// A line for people.
-    pub(super) fn show(&self) -> String {
+    pub(in crate::control::verbs) fn show(&self) -> String {
         format!("{:7}  {:16}  {}\n", self.state, self.check, self.says)
     }
 }

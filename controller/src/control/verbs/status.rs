@@ -1,0 +1,253 @@
+//! `sextant status`: the cloud on one screen, what is wrong first.
+
+use super::finding::{Finding, FindingState};
+use crate::control::{Give, OperatorView, Verb, VerbError};
+use crate::snapshot::Snapshot;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use sextant_model::{ChassisId, PROVISIONAL_PREFIX, PortId, PrefixSource, RouterId, Subnet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Options of `status`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusVerb {}
+
+/// How many names a line has.
+const NAMED: usize = 5;
+
+impl Verb for StatusVerb {
+    type Row = Finding;
+
+    fn answer(&self, known: &OperatorView, give: Give<'_, Finding>) -> Result<(), VerbError> {
+        let snapshot = known.snapshots.latest();
+        let looks = [
+            hypervisors,
+            controllers,
+            ports,
+            strangers,
+            flows,
+            tunnels,
+            gateways,
+            neighbors,
+            prefixes,
+            objects,
+        ];
+        let mut findings: Vec<Finding> = looks
+            .iter()
+            .filter_map(|look| look(known, &snapshot))
+            .collect();
+        // Those of one state stay in this order.
+        findings.sort_by_key(|finding| match finding.state {
+            FindingState::Bad => 0,
+            FindingState::Unclear => 1,
+            FindingState::Note => 2,
+            FindingState::Good => 3,
+        });
+        findings.into_iter().try_for_each(give)
+    }
+
+    fn show(&self, rows: &[Finding]) -> String {
+        let shown = rows.iter().map(|finding| {
+            let advice = finding.advice.as_ref();
+            let advice =
+                advice.map_or_else(String::new, |advice| format!("{:27}Do: {advice}\n", ""));
+            format!("{}{advice}", finding.show())
+        });
+        shown.collect()
+    }
+}
+
+/// The first names, and how many more there are.
+fn named<N: ToString>(names: impl IntoIterator<Item = N>) -> Option<String> {
+    let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
+    let shown = names
+        .iter()
+        .take(NAMED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len() {
+        0 => None,
+        count if count > NAMED => Some(format!("{shown} and {} more", count - NAMED)),
+        _ => Some(shown),
+    }
+}
+
+fn hypervisors(known: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
+    const CHECK: &str = "hypervisors";
+    let facts = &snapshot.facts;
+    let all = facts.chassis();
+    if all.is_empty() {
+        return Some(Finding::bad(
+            CHECK,
+            "None has joined.",
+            "on each: ovs-vsctl set-manager, docs/guides/hypervisors.md",
+        ));
+    }
+    let owned_here = |id: &&ChassisId| all.get(*id).is_some_and(|chassis| chassis.observed);
+    let lost = |id: &&ChassisId| {
+        facts.gone().contains(*id) || !known.switches.is_taken(id) || !known.databases.is_taken(id)
+    };
+    let lost = all.keys().filter(owned_here).filter(lost);
+    let gone = all.keys().filter(|id| facts.gone().contains(*id));
+    let lost: BTreeSet<&ChassisId> = lost.chain(gone).collect();
+    Some(match named(lost) {
+        Some(names) => Finding::bad(
+            CHECK,
+            format!("Database or switch is not connected: {names}."),
+            "sextant facts hypervisors; there: ovs-vsctl show",
+        ),
+        None => Finding::good(CHECK, format!("All {} are connected.", all.len())),
+    })
+}
+
+fn controllers(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
+    let owners = snapshot.facts.owners().values();
+    let names: BTreeSet<String> = owners.map(|owner| owner.controller.to_string()).collect();
+    let names = named(names)?;
+    Some(Finding::good(
+        "controllers",
+        format!("Hypervisors are owned by {names}."),
+    ))
+}
+
+fn ports(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
+    const CHECK: &str = "ports";
+    let facts = &snapshot.facts;
+    let bound = facts.bindings();
+    let waiting = bound.keys().filter(|id| !facts.active().contains(*id));
+    Some(match named(waiting.copied().collect::<Vec<PortId>>()) {
+        Some(names) => Finding::bad(
+            CHECK,
+            format!("Plugged in, but without confirmed flows: {names}."),
+            "sextant why PORT",
+        ),
+        None => Finding::good(
+            CHECK,
+            format!("All {} that are plugged in are active.", bound.len()),
+        ),
+    })
+}
+
+/// Interfaces whose id no port has.
+fn strangers(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
+    let facts = &snapshot.facts;
+    let unknown = facts
+        .plugged()
+        .iter()
+        .filter(|(id, _)| facts.binding(**id).is_none());
+    let names = named(unknown.map(|(id, plugged)| format!("{id} on {}", plugged.chassis)))?;
+    Some(Finding::hint(
+        "interfaces",
+        format!("Their iface-id is that of no port: {names}."),
+        "unplug what is left over, or correct external_ids:iface-id",
+    ))
+}
+
+fn flows(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
+    let names = named(snapshot.facts.shortfalls().keys())?;
+    Some(Finding::bad(
+        "flows",
+        format!("Switches refuse flows on {names}."),
+        "sextant facts refused: which feature Open vSwitch or its datapath lacks",
+    ))
+}
+
+fn tunnels(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
+    const CHECK: &str = "tunnels";
+    let facts = &snapshot.facts;
+    let missing = facts.missing_tunnels();
+    let silent = facts
+        .chassis()
+        .keys()
+        .filter(|id| facts.unheard(id).next().is_some());
+    let silent = named(silent);
+    Some(match (missing, silent) {
+        (0, None) => return None,
+        (0, Some(names)) => Finding::bad(
+            CHECK,
+            format!("Some carry nothing, as seen from {names}."),
+            "sextant facts tunnels: ping the endpoints from each other",
+        ),
+        (missing, _) => Finding::bad(
+            CHECK,
+            format!("{missing} pairs of hypervisors share no IP version of endpoints."),
+            "sextant facts tunnels; external_ids:sextant-encap-ip",
+        ),
+    })
+}
+
+fn gateways(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
+    const CHECK: &str = "gateways";
+    let (intent, facts) = (&snapshot.intent, &snapshot.facts);
+    let routers = intent.routers.values();
+    let with: Vec<RouterId> = routers
+        .filter(|router| router.external_gateway.is_some())
+        .map(|router| router.id)
+        .collect();
+    let nowhere = with.iter().filter(|id| !facts.gateways().contains_key(*id));
+    Some(match (named(nowhere), with.len()) {
+        (Some(names), _) => Finding::bad(
+            CHECK,
+            format!("Those of these routers are on no hypervisor: {names}."),
+            "a hypervisor needs external_ids:sextant-bridge-mappings for their external network",
+        ),
+        (None, 0) => return None,
+        (None, count) => Finding::good(CHECK, format!("All {count} are on hypervisors.")),
+    })
+}
+
+fn neighbors(known: &OperatorView, _: &Snapshot) -> Option<Finding> {
+    let all = known.neighbors.all();
+    let silent = all.iter().flat_map(|((chassis, _), neighbors)| {
+        let silent = neighbors.iter().filter(|neighbor| neighbor.mac.is_none());
+        silent.map(move |neighbor| format!("{} from {chassis}", neighbor.address))
+    });
+    let names = named(silent)?;
+    Some(Finding::hint(
+        "next hops",
+        format!("These do not answer: {names}."),
+        "is the upstream router there? sextant neighbors",
+    ))
+}
+
+fn prefixes(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
+    const CHECK: &str = "prefixes";
+    let subnets = snapshot.intent.subnets.values();
+    let delegated: Vec<&Arc<Subnet>> = subnets
+        .filter(|subnet| subnet.prefix_source == PrefixSource::Delegated)
+        .collect();
+    let waiting = delegated
+        .iter()
+        .filter(|subnet| subnet.cidr == PROVISIONAL_PREFIX.into());
+    Some(
+        match (named(waiting.map(|subnet| subnet.id)), delegated.len()) {
+            (Some(names), _) => Finding::bad(
+                CHECK,
+                format!("These subnets wait for a delegated prefix: {names}."),
+                "sextant why PORT, for a port of the subnet",
+            ),
+            (None, 0) => return None,
+            (None, count) => Finding::good(
+                CHECK,
+                format!("All {count} subnets of prefix delegation have theirs."),
+            ),
+        },
+    )
+}
+
+fn objects(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
+    let intent = &snapshot.intent;
+    Some(Finding::good(
+        "objects",
+        format!(
+            "{} networks, {} subnets, {} routers, {} ports.",
+            intent.networks.len(),
+            intent.subnets.len(),
+            intent.routers.len(),
+            intent.ports.len()
+        ),
+    ))
+}
