@@ -7,5 +7,15 @@ mod boot;
 mod cloud;
 #[path = "nova_cloud/desk.rs"]
 mod desk;
+#[path = "nova_cloud/life.rs"]
+mod life;
+#[path = "nova_cloud/metadata.rs"]
+mod metadata;
+#[path = "nova_cloud/moves.rs"]
+mod moves;
+#[path = "nova_cloud/servers.rs"]
+mod servers;
+#[path = "nova_cloud/times.rs"]
+mod times;
 
 pub(crate) type Outcome = Result<(), Box<dyn std::error::Error>>;

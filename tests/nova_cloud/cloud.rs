@@ -7,6 +7,7 @@ use sextant_lab::{
     CONTROLLER, Controller, ControllerOptions, Guest, GuestSpec, Hypervisor, Lab, LabOptions,
     Process, wait_for,
 };
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
@@ -33,6 +34,10 @@ enabled = true
 /// All of it. The fields end in this order.
 pub(crate) struct Cloud {
     pub(crate) desk: Desk,
+    /// A token of `alice`.
+    pub(crate) token: String,
+    /// Of servers, by their names.
+    pub(crate) ids: BTreeMap<String, String>,
     machines: Vec<Process>,
     _openstack: Process,
     _controller: Controller,
@@ -66,12 +71,15 @@ impl Cloud {
             ..ControllerOptions::default()
         })?;
         let mut cloud = Self {
+            token: String::new(),
+            ids: BTreeMap::new(),
             desk: Desk::sit_down(lab.control())?,
             machines: vec![],
             _openstack: openstack,
             _controller: controller,
             lab,
         };
+        cloud.token = text(&cloud.desk.reads("token issue")?, "id");
         cloud.join(&image)?;
         Ok(cloud)
     }
@@ -147,37 +155,27 @@ impl Cloud {
         Ok(guest)
     }
 
-    /// A server as it is once it has this status.
-    pub(crate) fn wait_status(
-        &mut self,
-        name: &str,
-        status: &str,
-    ) -> Result<Value, Box<dyn Error>> {
-        let shown = wait_for(&format!("{name} to be {status}"), LONG, || {
-            let shown = self.desk.reads(&format!("server show {name}"));
-            let shown = shown.map_err(|error| error.to_string())?;
-            match (shown["status"] == status, shown["status"] == "ERROR") {
-                (true, _) => Ok(Ok(shown)),
-                (_, true) => Ok(Err(shown)),
-                _ => Err(shown["status"].to_string()),
-            }
-        })?;
-        shown.map_err(|shown| format!("{shown:#}").into())
+    /// The log of one of a machine's services.
+    pub(crate) fn log_of(&self, name: &str, service: &str) -> Result<String, Box<dyn Error>> {
+        let folder = machine_folder(&self.lab, name).join("upper/var/log");
+        Ok(std::fs::read_to_string(
+            folder.join(format!("{service}.log")),
+        )?)
     }
 
-    /// Waits until a guest has said this on its console.
-    pub(crate) fn wait_said(&mut self, name: &str, words: &str) -> Result<String, Box<dyn Error>> {
-        let line = format!("guest: {words}");
-        let said = wait_for(&format!("{name} to say {line:?}"), LONG, || {
-            let console = self.desk.prints(&format!("console log show {name}"));
-            let console = console.map_err(|error| error.to_string())?;
-            match console.lines().find(|said| said.starts_with(&line)) {
-                Some(said) => Ok(said.trim().to_owned()),
-                None => Err(console),
-            }
-        })?;
-        Ok(said)
+    /// A hypervisor's Nova, its libvirt and its guests end at once. Its switch goes on.
+    pub(crate) fn kill_machine(&mut self, name: &str) -> Outcome {
+        let mut hosts = self.lab.hypervisors().iter();
+        let index = hosts.position(|host| host.name() == name);
+        self.machines.remove(index.ok_or("no such machine")?).kill();
+        Ok(())
     }
+}
+
+/// Says what a person wants to know of a test that holds.
+#[expect(clippy::print_stdout, reason = "`make test-openstack` shows it")]
+pub(crate) fn say(line: &str) {
+    println!("{line}");
 }
 
 /// A field that is a text.

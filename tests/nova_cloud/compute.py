@@ -68,6 +68,8 @@ def main():
     write("/etc/nova/host.conf", NOVA.format(number=number))
     services.start("libvirtd", "libvirtd", "--listen")
     services.wait_port("libvirtd", "::1", 16509)
+    os.makedirs("/run/sshd", exist_ok=True)
+    services.start("sshd", "/usr/sbin/sshd", "-D")
     files = ["--config-file", "/etc/nova/nova.conf", "--config-file", "/etc/nova/host.conf"]
     services.start("nova-compute", "nova-compute", *files)
     say(f"ready after {time.monotonic() - begun:.0f} s")

@@ -75,11 +75,6 @@ impl Desk {
         let printed = self.types("admin", &format!("{command} -f json"))?;
         Ok(serde_json::from_str(&printed)?)
     }
-
-    /// The text that a command of `alice` prints.
-    pub(crate) fn prints(&mut self, command: &str) -> Result<String, Box<dyn Error>> {
-        self.types("alice", command)
-    }
 }
 
 impl Drop for Desk {

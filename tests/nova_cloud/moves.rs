@@ -1,0 +1,113 @@
+//! Guests move between hypervisors, and are reached where they are. What a ping at 200 packets a second loses is printed.
+
+use super::Outcome;
+use super::cloud::{Cloud, LONG, say, text};
+use super::servers::{ports_of, shown_addresses};
+use sextant_lab::{Guest, wait_for};
+use std::error::Error;
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+/// 200 packets a second.
+const INTERVAL: Duration = Duration::from_millis(5);
+
+#[test]
+#[ignore = "it takes minutes: `make test-openstack`"]
+fn guests_are_reached_wherever_they_move() -> Outcome {
+    Cloud::tell(2, |cloud| {
+        cloud.allow_pings()?;
+        cloud.network("blue", 'a', 2)?;
+        let peer = cloud.peer("blue", 1)?;
+        cloud.boots("moving", "--network blue", "")?;
+        let addresses = shown_addresses(cloud, "moving")?;
+        for address in &addresses {
+            cloud.wait_has("moving", address)?;
+        }
+        // There and back.
+        moves_alive(cloud, &peer, &addresses)?;
+        moves_alive(cloud, &peer, &addresses)?;
+        for command in ["migrate", "resize --flavor large", "shelve"] {
+            moves_by(cloud, &peer, command)?;
+        }
+        is_evacuated(cloud, &peer)
+    })
+}
+
+fn host_of(cloud: &mut Cloud) -> Result<String, Box<dyn Error>> {
+    let listed = cloud
+        .desk
+        .inspects("server list --all-projects --long --name moving")?;
+    Ok(text(&listed[0], "Host"))
+}
+
+fn ipv6(addresses: &[String]) -> Result<Ipv6Addr, Box<dyn Error>> {
+    let found = addresses.iter().find_map(|address| address.parse().ok());
+    found.ok_or_else(|| format!("{addresses:?}").into())
+}
+
+/// Waits until the guest answers at all its addresses, with its port ACTIVE where it is.
+fn is_reached(cloud: &mut Cloud, peer: &Guest) -> Outcome {
+    for address in shown_addresses(cloud, "moving")? {
+        wait_for(&format!("{address} to answer"), LONG, || {
+            peer.run(&["ping", "-c", "1", "-W", "2", &address])
+                .map_err(|error| error.to_string())
+        })?;
+    }
+    let host = host_of(cloud)?;
+    let id = text(&ports_of(cloud, "moving")?[0], "ID");
+    let port = cloud.desk.inspects(&format!("port show {id}"))?;
+    assert_eq!(port["status"], "ACTIVE", "{port}");
+    assert_eq!(text(&port, "binding_host_id"), host, "{port}");
+    Ok(())
+}
+
+fn moves_alive(cloud: &mut Cloud, peer: &Guest, addresses: &[String]) -> Outcome {
+    let from = host_of(cloud)?;
+    let mut ping = peer.spawn_ping(ipv6(addresses)?, INTERVAL)?;
+    ping.wait_answers(200, LONG)?;
+    cloud.order_on("moving", "migrate --live-migration --wait")?;
+    cloud.wait_status("moving", "ACTIVE")?;
+    ping.wait_answers(200, LONG)?;
+    let report = ping.stop()?;
+    let to = host_of(cloud)?;
+    say(&format!("live migration from {from} to {to}: {report}"));
+    assert_ne!(from, to);
+    is_reached(cloud, peer)
+}
+
+/// Moves the guest by a command that has it start anew.
+fn moves_by(cloud: &mut Cloud, peer: &Guest, command: &str) -> Outcome {
+    let from = host_of(cloud)?;
+    let verb = command.split(' ').next().unwrap_or_default();
+    match verb {
+        "shelve" => {
+            cloud.desk.does("server shelve --wait moving")?;
+            cloud.wait_status("moving", "SHELVED_OFFLOADED")?;
+            cloud.desk.does("server unshelve --wait moving")?;
+        }
+        "migrate" => cloud.order_on("moving", "migrate --wait")?,
+        _ => cloud
+            .desk
+            .does(&format!("server {command} --wait moving"))?,
+    }
+    if verb != "shelve" {
+        cloud.wait_status("moving", "VERIFY_RESIZE")?;
+        is_reached(cloud, peer)?;
+        cloud.order_on("moving", &format!("{verb} confirm"))?;
+    }
+    cloud.wait_status("moving", "ACTIVE")?;
+    say(&format!("{command}: from {from} to {}", host_of(cloud)?));
+    is_reached(cloud, peer)
+}
+
+/// Its hypervisor dies, and Nova starts the guest on the other one.
+fn is_evacuated(cloud: &mut Cloud, peer: &Guest) -> Outcome {
+    let from = host_of(cloud)?;
+    cloud.kill_machine(&from)?;
+    cloud.order_on("moving", "evacuate --wait")?;
+    cloud.wait_status("moving", "ACTIVE")?;
+    let to = host_of(cloud)?;
+    say(&format!("evacuated from {from} to {to}"));
+    assert_ne!(from, to);
+    is_reached(cloud, peer)
+}
