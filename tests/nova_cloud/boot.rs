@@ -3,6 +3,7 @@
 use super::Outcome;
 use super::cloud::{Cloud, PEER, text};
 use super::servers::{addresses_of, ports_of, shown_addresses};
+use super::times::events_are_taken;
 use sextant_lab::Guest;
 
 #[test]
@@ -23,6 +24,7 @@ fn guests_boot_and_are_reached_where_the_api_says() -> Outcome {
 /// Boots a server with these networks and waits for its guest to have all its addresses.
 fn boots(cloud: &mut Cloud, name: &str, networks: &str) -> Outcome {
     cloud.boots(name, networks, "")?;
+    cloud.print_times(name)?;
     for address in PEER {
         cloud.wait_said(name, &format!("{address} answers"))?;
     }
@@ -55,7 +57,7 @@ fn deletes(cloud: &mut Cloud, name: &str) -> Outcome {
 fn by_network(cloud: &mut Cloud, peer: &Guest) -> Outcome {
     boots(cloud, "by-network", "--network blue")?;
     is_reached(cloud, "by-network", peer, "2001:db8:a:")?;
-    cloud.print_times("by-network")?;
+    events_are_taken(cloud)?;
     deletes(cloud, "by-network")?;
     let left = cloud.desk.reads("port list --device-owner compute:nova")?;
     assert_eq!(

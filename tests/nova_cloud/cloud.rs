@@ -9,7 +9,6 @@ use sextant_lab::{
 };
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -48,11 +47,7 @@ impl Cloud {
     /// Tells a story in a cloud of so many hypervisors; if it fails, the ends of all logs go to standard error.
     pub(crate) fn tell(hypervisors: u16, story: impl FnOnce(&mut Self) -> Outcome) -> Outcome {
         let mut cloud = Self::start(hypervisors)?;
-        let told = panic::catch_unwind(AssertUnwindSafe(|| story(&mut cloud)));
-        if !matches!(told, Ok(Ok(()))) {
-            eprintln!("{}", cloud.lab.logs());
-        }
-        told.unwrap_or_else(|panic| panic::resume_unwind(panic))
+        story(&mut cloud).inspect_err(|_| eprintln!("{}", cloud.lab.logs()))
     }
 
     fn start(hypervisors: u16) -> Result<Self, Box<dyn Error>> {
@@ -223,7 +218,7 @@ fn start_compute(lab: &Lab, image: &Path, host: &Hypervisor) -> Result<Process, 
     let folder = machine_folder(lab, &name);
     std::fs::create_dir_all(&folder)?;
     let mounts = format!(
-        "{} /run/openvswitch\n{} /var/lib/nova/instances\n",
+        "{} /run/openvswitch\n{} /srv/instances\n",
         host.run_folder().display(),
         lab.home().join("instances").display()
     );

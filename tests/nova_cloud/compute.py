@@ -10,6 +10,7 @@ import time
 
 from machine import CONTROLLER, Services, configure, say
 
+INSTANCES = "/var/lib/nova/instances"
 # Migration goes between libvirtds, over the lab's link.
 LIBVIRTD = """
 listen_tls = 0
@@ -56,6 +57,18 @@ def name_hosts():
     write("/etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{CONTROLLER} ctl\n{names}")
 
 
+def share(services):
+    """The folder that all hypervisors have, by a file system that libvirt takes for a share: else it moves no guest alive."""
+    os.makedirs("/srv/instances", exist_ok=True)
+    services.start("bindfs", "bindfs", "-f", "-o", "subtype=glusterfs", "/srv/instances", INSTANCES)
+    services.wait("the share", lambda: mounted(INSTANCES))
+
+
+def mounted(folder):
+    if not os.path.ismount(folder):
+        raise OSError(f"{folder} is not mounted")
+
+
 def main():
     number = sys.argv[1]
     begun = time.monotonic()
@@ -68,6 +81,7 @@ def main():
     write("/etc/nova/host.conf", NOVA.format(number=number))
     services.start("libvirtd", "libvirtd", "--listen")
     services.wait_port("libvirtd", "::1", 16509)
+    share(services)
     os.makedirs("/run/sshd", exist_ok=True)
     services.start("sshd", "/usr/sbin/sshd", "-D")
     files = ["--config-file", "/etc/nova/nova.conf", "--config-file", "/etc/nova/host.conf"]

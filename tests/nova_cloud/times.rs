@@ -1,53 +1,81 @@
-//! How long Nova waits for the controller: from the times in the log of nova-compute.
+//! How long Nova waits for the controller: from the times in the logs of Nova.
 
 use super::Outcome;
 use super::cloud::{Cloud, say, text};
 use super::servers::ports_of;
+use std::error::Error;
 
-/// What a boot comes to, in order, and what the log says then.
+/// What nova-compute's log says of a boot, in order, and what it means.
 const STEPS: [(&str, &str); 4] = [
+    ("Successfully plugged vif ", "os-vif has plugged in"),
     (
-        "Nova asks to be told",
-        "Preparing to wait for external event network-vif-plugged-",
-    ),
-    (
-        "the guest's process is there",
-        "VM Started (Lifecycle Event)",
-    ),
-    (
-        "the network is ready",
         "Received event network-vif-plugged-",
+        "the hypervisor is told",
     ),
-    ("the guest runs", "VM Resumed (Lifecycle Event)"),
+    (
+        "VM Started (Lifecycle Event)",
+        "the guest's process is there",
+    ),
+    ("VM Resumed (Lifecycle Event)", "the guest runs"),
 ];
+const EVENTS: &str = "\"POST /v2.1/os-server-external-events";
 
 impl Cloud {
-    /// Prints when each step of a server's boot was, in milliseconds from the first.
+    /// Prints the steps of a server's boot on `h1`, in milliseconds from the moment that its interface was there.
     pub(crate) fn print_times(&mut self, server: &str) -> Outcome {
-        let shown = self.desk.reads(&format!("server show {server}"))?;
-        let id = text(&shown, "id");
+        let id = self.id_of(server)?;
         let port = text(&ports_of(self, server)?[0], "ID");
         let log = self.log_of("h1", "nova-compute")?;
-        let mut first = None;
-        for (step, words) in STEPS {
-            let line = log.lines().find(|line| {
-                line.contains(words)
-                    && line.contains(&id)
-                    && (!words.ends_with('-') || line.contains(&port))
-            });
-            let line = line.ok_or_else(|| format!("no {words:?} of {id} in the log"))?;
-            let time = milliseconds(line).ok_or(line)?;
-            let begun = *first.get_or_insert(time);
-            say(&format!("{server}: {:>6} ms {step}", time - begun));
+        let mut times = vec![];
+        for (words, step) in STEPS {
+            let of = if words.ends_with(')') { &id } else { &port };
+            let mut lines = log.lines();
+            let line = lines.find(|line| line.contains(words) && line.contains(of.as_str()));
+            let line = line.ok_or_else(|| format!("no {words:?} of {of} in the log"))?;
+            times.push((milliseconds(line).ok_or(line)?, step));
         }
-        let metrics = self.lab.metrics()?;
-        let told = metrics.lines().filter(|line| {
-            line.starts_with("sextant_nova_plug_duration_seconds_sum")
-                || line.starts_with("sextant_nova_plug_duration_seconds_count")
-        });
-        told.for_each(say);
+        let plugged = times[0].0;
+        let events = events(self)?;
+        let first = events.iter().filter_map(|line| begin(line));
+        times.extend(
+            first
+                .filter(|begun| *begun >= plugged)
+                .min()
+                .map(|begun| (begun, "Nova's API is asked")),
+        );
+        times.sort_unstable();
+        for (time, step) in times {
+            say(&format!("{server}: {:>5} ms {step}", time - plugged));
+        }
         Ok(())
     }
+}
+
+/// The lines of Nova's log that are about events.
+fn events(cloud: &Cloud) -> Result<Vec<String>, Box<dyn Error>> {
+    let log = cloud.log_of("ctl", "nova-api")?;
+    let lines = log.lines().filter(|line| line.contains(EVENTS));
+    Ok(lines.map(str::to_owned).collect())
+}
+
+/// Every event that Nova was sent so far was taken by it.
+pub(crate) fn events_are_taken(cloud: &Cloud) -> Outcome {
+    let events = events(cloud)?;
+    let taken = events.iter().all(|line| line.contains("status: 200"));
+    match taken && !events.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{events:#?}").into()),
+    }
+}
+
+/// When a request came: its line is written at its end, and says how many seconds it took.
+fn begin(line: &str) -> Option<i64> {
+    let (_, took) = line.rsplit_once("time: ")?;
+    let end = took.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let took: f64 = took.get(..end.unwrap_or(took.len()))?.parse().ok()?;
+    #[expect(clippy::cast_possible_truncation, reason = "a request takes seconds")]
+    let took = (took * 1000.0) as i64;
+    Some(milliseconds(line)? - took)
 }
 
 /// `2026-11-30 10:40:09.776` since midnight.
