@@ -16,7 +16,9 @@ fn guests_learn_who_they_are() -> Outcome {
         )?;
         let _service = start_metadata(cloud.lab.hypervisor(1), cloud)?;
         for (name, network) in [("routed", "blue"), ("unrouted", "alone")] {
-            let named = format!("--network {network}");
+            let id = text(&cloud.desk.reads(&format!("network show {network}"))?, "id");
+            // Only their ports tell them apart.
+            let named = format!("--nic net-id={id},v4-fixed-ip=192.0.2.77");
             cloud.boots(name, &named, "--property colour=green --config-drive true")?;
         }
         for name in ["routed", "unrouted"] {
@@ -27,7 +29,7 @@ fn guests_learn_who_they_are() -> Outcome {
     })
 }
 
-/// Both have the same addresses, so that only their port tells them apart.
+/// What a guest was told is of its own instance.
 fn knows_itself(cloud: &mut Cloud, name: &str, words: &str) -> Outcome {
     let said = cloud.wait_said(name, words)?;
     let shown = cloud.desk.reads(&format!("server show {name}"))?;
