@@ -104,10 +104,25 @@ fn moves_by(cloud: &mut Cloud, peer: &Guest, command: &str) -> Outcome {
 fn is_evacuated(cloud: &mut Cloud, peer: &Guest) -> Outcome {
     let from = host_of(cloud)?;
     cloud.kill_machine(&from)?;
+    is_missed(cloud, &from)?;
     cloud.order_on("moving", "evacuate --wait")?;
     cloud.wait_status("moving", "ACTIVE")?;
     let to = host_of(cloud)?;
     say(&format!("evacuated from {from} to {to}"));
     assert_ne!(from, to);
     is_reached(cloud, peer)
+}
+
+/// Nova evacuates only what it misses.
+fn is_missed(cloud: &mut Cloud, host: &str) -> Outcome {
+    let command = format!("compute service list --service nova-compute --host {host}");
+    wait_for(&format!("Nova to miss {host}"), LONG, || {
+        let listed = cloud.desk.inspects(&command);
+        let listed = listed.map_err(|error| error.to_string())?;
+        match listed[0]["State"] == "down" {
+            true => Ok(()),
+            false => Err(listed.to_string()),
+        }
+    })?;
+    Ok(())
 }
