@@ -123,17 +123,21 @@ impl Cloud {
         })
     }
 
+    /// What a guest has said so far.
+    pub(crate) fn console(&mut self, name: &str) -> Result<String, Box<dyn Error>> {
+        let instance = self.lab.home().join("instances").join(self.id_of(name)?);
+        let console = std::fs::read(instance.join("console.log"))?;
+        Ok(String::from_utf8_lossy(&console).into_owned())
+    }
+
     fn wait_console(
         &mut self,
         name: &str,
         wanted: &str,
         fits: fn(&str, &str) -> bool,
     ) -> Result<String, Box<dyn Error>> {
-        let instance = self.lab.home().join("instances").join(self.id_of(name)?);
-        let file = instance.join("console.log");
         let said = wait_for(&format!("{name} to say {wanted:?}"), LONG, || {
-            let console = std::fs::read(&file).map_err(|error| error.to_string())?;
-            let console = String::from_utf8_lossy(&console).into_owned();
+            let console = self.console(name).map_err(|error| error.to_string())?;
             let mut lines = console.lines().rev().map(str::trim);
             match lines.find(|line| fits(line, wanted)) {
                 Some(said) => Ok(said.to_owned()),
