@@ -53,7 +53,8 @@ def start_broker(services):
 def start_wsgi(services, name, port, file):
     # It keeps no connection alive: whoever thinks so would be cut off.
     words = ["--http-socket", f"[::]:{port}", "--add-header", "Connection: close", "--buffer-size", "65535"]
-    words += ["--wsgi-file", file, "--enable-threads", "--threads", "8", "--need-app"]
+    # Processes rather than threads: eventlet, which these bring along, does not go with threads.
+    words += ["--wsgi-file", file, "--enable-threads", "--processes", "4", "--need-app"]
     services.start(name, "uwsgi_python311", "--master", "--die-on-term", *words)
 
 
