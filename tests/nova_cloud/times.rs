@@ -34,7 +34,7 @@ impl Cloud {
             let line = line.ok_or_else(|| format!("no {words:?} of {of} in the log"))?;
             times.push((milliseconds(line).ok_or(line)?, step));
         }
-        let plugged = times[0].0;
+        let (plugged, told, started) = (times[0].0, times[1].0, times[2].0);
         let events = events(self)?;
         let first = events.iter().filter_map(|line| begin(line));
         times.extend(
@@ -47,6 +47,8 @@ impl Cloud {
         for (time, step) in times {
             say(&format!("{server}: {:>5} ms {step}", time - plugged));
         }
+        let waited = (told - started).max(0);
+        say(&format!("{server}: {waited:>5} ms waited Nova for it"));
         Ok(())
     }
 }
