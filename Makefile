@@ -15,7 +15,7 @@ KERNEL_SLICE := ^(end_to_end::(router_sol|dhcpv6_clients|guests_reach|neighbors_
 
 export KEEP SUITE TESTS ACCEL COMMAND VERBOSE LIMIT SECONDS_EACH LIST
 
-.PHONY: help setup demo test test-kernel conformance check msrv publish-dry-run bench fuzz chaos reference clean-labs
+.PHONY: help setup demo test test-kernel test-openstack conformance check msrv publish-dry-run bench fuzz chaos reference clean-labs
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -41,6 +41,12 @@ test-kernel: ## the lab's stories on a kernel's datapath, in a VM (TESTS=regex, 
 	@scripts/setup build packages venv nextest vm
 	$(CARGO) build --locked -p sextant
 	@SEXTANT_BIN=$(TARGET)/debug/sextant tests/kernel-vm/run
+
+test-openstack: ## a real OpenStack (Keystone, Placement, Glance, Nova with qemu) boots, changes and moves guests (TESTS=regex)
+	@scripts/setup build packages venv nextest openstack
+	$(CARGO) build --locked -p sextant
+	SEXTANT_BIN=$(TARGET)/debug/sextant $(CARGO) nextest run --locked -p sextant-lab $(RUNNER) --run-ignored only \
+		--no-capture --no-fail-fast -E 'binary(nova_cloud) & test(/$(or $(TESTS),.)/)'
 
 conformance: ## OpenStack's own API tests of Neutron (LIST=file of test ids)
 	@scripts/setup build tempest
