@@ -47,12 +47,23 @@ struct OfPort {
     events: VecDeque<PortEvent>,
 }
 
-/// What a session has heard of ports and not yet told. Of one port the same is one entry.
+/// What a session has heard of ports and not yet recorded: it hears as much as a million messages a second.
+///
+/// A port has one place, which it shares with others. What is there is recorded when something else comes. So the events
+/// of a port keep their order.
 #[derive(Debug, Default)]
-pub struct Unrecorded(Vec<(PortId, &'static str, &'static str, u64)>);
+pub struct Unrecorded(Vec<Option<UnrecordedEvent>>);
 
-/// As many entries are told at once.
-const TOGETHER: usize = 32;
+#[derive(Clone, Debug)]
+struct UnrecordedEvent {
+    port: PortId,
+    what: &'static str,
+    outcome: &'static str,
+    times: u64,
+}
+
+/// How many places there are. A session that hears nothing has none.
+const PLACES: usize = 32;
 
 impl PortHistory {
     /// Records an event that happened so often.
@@ -110,24 +121,44 @@ impl Unrecorded {
         what: &'static str,
         outcome: &'static str,
     ) {
-        let is_same = |entry: &&mut (PortId, &str, &str, u64)| {
-            (entry.0, entry.1, entry.2) == (port, what, outcome)
+        if self.0.is_empty() {
+            self.0.resize(PLACES, None);
+        }
+        let [.., last] = port.0.into_bytes();
+        let Some(place) = self.0.get_mut(usize::from(last) % PLACES) else {
+            return;
         };
-        if let Some(known) = self.0.iter_mut().rev().find(is_same) {
-            known.3 += 1;
+        // Comparing where texts are is enough: the same text at two places is two entries, which become one event.
+        if let Some(known) = place
+            && known.port == port
+            && std::ptr::eq(known.what, what)
+            && std::ptr::eq(known.outcome, outcome)
+        {
+            known.times += 1;
             return;
         }
-        if self.0.len() == TOGETHER {
-            self.tell(history);
+        let times = 1;
+        let event = UnrecordedEvent {
+            port,
+            what,
+            outcome,
+            times,
+        };
+        if let Some(before) = place.replace(event) {
+            before.record(history);
         }
-        self.0.push((port, what, outcome, 1));
     }
 
     /// Records what was added.
-    pub fn tell(&mut self, history: &PortHistory) {
-        for (port, what, outcome, times) in self.0.drain(..) {
-            history.record(port, what, outcome, times);
-        }
+    pub fn record(&mut self, history: &PortHistory) {
+        let events = self.0.iter_mut().filter_map(Option::take);
+        events.for_each(|event| event.record(history));
+    }
+}
+
+impl UnrecordedEvent {
+    fn record(self, history: &PortHistory) {
+        history.record(self.port, self.what, self.outcome, self.times);
     }
 }
 
@@ -142,8 +173,8 @@ mod tests {
         for _ in 0..5 {
             unrecorded.add(&history, port, "solicit", "advertise");
         }
-        assert_eq!(history.of(port), [], "not told yet");
-        unrecorded.tell(&history);
+        assert_eq!(history.of(port), [], "not recorded yet");
+        unrecorded.record(&history);
         history.record(port, "solicit", "advertise", 2);
         let [event] = &history.of(port)[..] else {
             panic!("{:?}", history.of(port));
@@ -163,14 +194,20 @@ mod tests {
     }
 
     #[test]
-    fn what_many_ports_send_is_told_in_portions() {
+    fn what_many_ports_send_is_recorded_in_its_order() {
         let history = PortHistory::default();
         let mut unrecorded = Unrecorded::default();
         let ports = (0..1000).map(|n| PortId(uuid::Uuid::from_u128(n)));
-        for port in ports.clone() {
-            unrecorded.add(&history, port, "discover", "offer");
+        for (what, outcome) in [("discover", "offer"), ("request", "ack")] {
+            for port in ports.clone() {
+                unrecorded.add(&history, port, what, outcome);
+            }
         }
-        unrecorded.tell(&history);
-        assert!(ports.into_iter().all(|port| history.of(port).len() == 1));
+        unrecorded.record(&history);
+        for port in ports {
+            let events = history.of(port).into_iter();
+            let events: Vec<_> = events.map(|event| (event.what, event.times)).collect();
+            assert_eq!(events, [("discover", 1), ("request", 1)]);
+        }
     }
 }

@@ -107,7 +107,7 @@ impl Punts {
         if packets == 0 {
             return packets;
         }
-        self.unrecorded.tell(&self.history);
+        self.unrecorded.record(&self.history);
         let seconds = begun.elapsed().as_secs_f64();
         for _ in 0..packets {
             self.seconds.observe(seconds);
