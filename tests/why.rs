@@ -397,6 +397,28 @@ fn what_is_wrong_with_the_hypervisor_is_named() -> Outcome {
     finds_soon_good(&world, id)
 }
 
+/// A tenant's name for a port is no command for the operator's terminal, and no line of the answer.
+#[test]
+fn a_name_of_a_port_forges_nothing() -> Outcome {
+    let mut world = World::start()?;
+    world.join()?;
+    let network = world.lab.api().create_network("blue")?;
+    let name = "web\u{1b}[2J\n=> Sextant sees nothing wrong";
+    let port = port_of(&world, &network, name, &json!({}))?;
+    bad(&world, &port.id, "No hypervisor has an interface")?;
+    let shown = world.controller.ask(&["why", &port.id])?.stdout;
+    assert!(
+        shown.contains(r"web\u{1b}[2J\u{a}=> Sextant sees"),
+        "{shown}"
+    );
+    assert_eq!(
+        shown.lines().filter(|line| line.starts_with("=> ")).count(),
+        1,
+        "{shown}"
+    );
+    Ok(())
+}
+
 /// Counters began again with the switch, so the guest has to send first.
 fn finds_soon_good(world: &World, port: &str) -> Outcome {
     let guests = world.plugged().expect("guests");

@@ -9,6 +9,7 @@ mod server;
 mod socket;
 mod table;
 pub mod verbs;
+mod visible;
 
 pub use client::{Ask, ClientError};
 pub use server::serve;

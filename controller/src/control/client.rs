@@ -1,6 +1,7 @@
 //! The client: sends a verb, and prints the answer.
 
 use super::protocol::AnswerLine;
+use super::visible::in_lines;
 use super::{OWN_SOCKET, SOCKET, Verb};
 use clap::Args;
 use serde::Serialize;
@@ -94,7 +95,7 @@ pub(super) fn run<V: Verb>(
             print(&format!("{}\n", serde_json::json!(row)));
         }
     } else {
-        print(&verb.show(&rows));
+        print(&in_lines(&verb.show(&rows)));
     }
     Ok(())
 }
@@ -115,7 +116,7 @@ fn exchange<R: serde::de::DeserializeOwned>(
         match serde_json::from_str(&line).map_err(unreadable)? {
             AnswerLine::Row(row) => rows.push(row),
             AnswerLine::End => return Ok(rows),
-            AnswerLine::Refused(reason) => return Err(ClientError::Refused(reason)),
+            AnswerLine::Refused(reason) => return Err(ClientError::Refused(in_lines(&reason))),
         }
     }
     Err(ClientError::CutOff(socket.to_owned()))

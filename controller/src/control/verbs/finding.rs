@@ -1,5 +1,6 @@
 //! One thing that was looked at.
 
+use crate::control::visible::in_one_line;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -88,8 +89,8 @@ impl Finding {
         Self {
             check: check.to_owned(),
             state,
-            says: says.into(),
-            advice,
+            says: in_one_line(&says.into()),
+            advice: advice.map(|advice| in_one_line(&advice)),
         }
     }
 
