@@ -20,6 +20,9 @@ pub const INTERFACE_ELSEWHERE: &str = "interface without effect";
 /// How many events of a port are kept.
 pub const LONGEST: usize = 32;
 
+/// How many ports that are gone may be remembered.
+const MOST_GONE: usize = 1000;
+
 /// Something that happened at a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PortEvent {
@@ -104,6 +107,14 @@ impl PortHistory {
     pub fn of(&self, port: PortId) -> Vec<PortEvent> {
         let of_port = self.0.get(&port);
         of_port.map_or_else(Vec::new, |of_port| of_port.events.iter().cloned().collect())
+    }
+
+    /// Forgets ports that do not exist, once there are many: a session may record what it heard of a port that was deleted
+    /// meanwhile.
+    pub fn forget_unless(&self, count: usize, exists: impl Fn(&PortId) -> bool) {
+        if self.0.len() > count + MOST_GONE {
+            self.0.retain(|port, _| exists(port));
+        }
     }
 
     /// Forgets a port that is gone.
@@ -191,6 +202,21 @@ mod tests {
         assert_eq!(history.of(PortId::MAX), []);
         history.forget(port);
         assert_eq!(history.of(port), []);
+    }
+
+    #[test]
+    fn ports_that_are_gone_are_forgotten_once_there_are_many() {
+        let history = PortHistory::default();
+        let port = |n: usize| PortId(uuid::Uuid::from_u128(n as u128));
+        for n in 0..=MOST_GONE {
+            history.record(port(n), "discover", "offer", 1);
+        }
+        history.forget_unless(1, |known| *known == port(7));
+        assert_eq!(history.of(port(8)).len(), 1, "not many yet");
+        history.record(port(MOST_GONE + 1), "discover", "offer", 1);
+        history.forget_unless(1, |known| *known == port(7));
+        assert_eq!(history.of(port(7)).len(), 1);
+        assert_eq!(history.of(port(8)), []);
     }
 
     #[test]

@@ -40,6 +40,8 @@ fn compare(history: &PortHistory, before: &Snapshot, after: &Snapshot) {
             history.forget(*port);
         }
     }
+    let ports = &after.intent.ports;
+    history.forget_unless(ports.len(), |port| ports.contains_key(port));
 }
 
 fn plugged_in(history: &PortHistory, port: PortId, binding: &Binding) {
