@@ -4,7 +4,7 @@ use super::call::{CALL, CallError, timely};
 use super::endpoints::ClusterMembers;
 use super::freshness::Freshness;
 use super::layout::Layout;
-use super::receipts::{Receipt, Receipts};
+use super::receipts::{Earlier, Receipt, Receipts};
 use super::transaction::{EtcdTransaction, Outcome};
 use crate::store::{CommitError, OUT_OF_REACH, Precondition, Revision};
 use sextant_model::Change;
@@ -101,6 +101,11 @@ impl Committer {
                 Some(Ok(revision))
             }
             Ok(Outcome::Failed(precondition)) => {
+                if attempts.in_doubt
+                    && let Err(end) = self.rule_out(attempts).await
+                {
+                    return Some(end);
+                }
                 self.answered(attempts, None);
                 Some(Err(CommitError::Conflict(precondition)))
             }
@@ -140,6 +145,26 @@ impl Committer {
         }
         let transaction = &attempts.transaction;
         transaction.outcome(&self.layout, &answer?, receipt)
+    }
+
+    /// An attempt that was not answered can still arrive, and may be made then. So it is ruled out before anybody hears that
+    /// nothing was changed. `Err`: how the commit ends instead.
+    async fn rule_out(&self, attempts: &mut Attempts) -> Result<(), Result<Revision, CommitError>> {
+        let Some(receipt) = &mut attempts.receipt else {
+            return Ok(());
+        };
+        match self.receipts.rule_out(receipt).await {
+            Ok(Earlier::RuledOut) => {
+                attempts.in_doubt = false;
+                Ok(())
+            }
+            Ok(Earlier::Made(revision)) => {
+                self.answered(attempts, Some(revision));
+                Err(Ok(revision))
+            }
+            // The receipt may be written or not, so it would say nothing about another attempt.
+            Err(error) => Err(Err(self.give_up(attempts, &error))),
+        }
     }
 
     /// The receipt can be used again, unless an earlier attempt may still arrive.

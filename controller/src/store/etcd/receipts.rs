@@ -8,7 +8,9 @@
 use super::call::{CallError, timely};
 use super::endpoints::ClusterMembers;
 use super::layout::Layout;
-use etcd_client::{PutOptions, Txn, TxnOp};
+use super::transaction::{changed, got, made_at};
+use crate::store::Revision;
+use etcd_client::{Compare, CompareOp, GetResponse, PutOptions, Txn, TxnOp};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -29,6 +31,15 @@ pub(super) struct Receipt {
     pub(super) lease: i64,
     /// The revision of the last commit that wrote it, 0 at first.
     pub(super) changed: i64,
+}
+
+/// What became of an attempt that was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Earlier {
+    /// It was not made, and cannot be any more.
+    RuledOut,
+    /// It was made at this revision.
+    Made(Revision),
 }
 
 #[derive(Debug)]
@@ -120,6 +131,31 @@ impl Receipts {
             }
         }
         Ok(())
+    }
+
+    /// Writes the receipt of a commit of which an earlier attempt may still arrive, so that it can be made no more.
+    pub(super) async fn rule_out(&self, receipt: &mut Receipt) -> Result<Earlier, CallError> {
+        let unused = Compare::mod_revision(&*receipt.key, CompareOp::Equal, receipt.changed);
+        let leased = PutOptions::new().with_lease(receipt.lease);
+        let request = Txn::new()
+            .when([unused])
+            .and_then([TxnOp::put(&*receipt.key, "", Some(leased))])
+            .or_else([TxnOp::get(&*receipt.key, None)]);
+        let reached = self.endpoints.reach().await?;
+        let answer = timely(reached.client.kv_client().txn(request)).await;
+        if matches!(answer, Err(CallError::NoAnswer(_))) {
+            self.endpoints.failed(&reached).await;
+        }
+        let answer = answer?;
+        if answer.succeeded() {
+            receipt.changed = answer.header().map_or(0, |header| header.revision());
+            return Ok(Earlier::RuledOut);
+        }
+        let read: Vec<GetResponse> = answer.op_responses().into_iter().filter_map(got).collect();
+        let written = read.first().and_then(changed);
+        // Without its receipt it can no longer be seen.
+        let written = written.ok_or(CallError::LeaseExpired)?;
+        Ok(Earlier::Made(made_at(written)))
     }
 
     /// Takes one back whose commit was answered.

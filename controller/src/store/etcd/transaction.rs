@@ -155,14 +155,14 @@ fn last_of_each_key(changes: Vec<Change>) -> Vec<Change> {
     last
 }
 
-fn got(answer: TxnOpResponse) -> Option<GetResponse> {
+pub(super) fn got(answer: TxnOpResponse) -> Option<GetResponse> {
     match answer {
         TxnOpResponse::Get(got) => Some(got),
         TxnOpResponse::Put(_) | TxnOpResponse::Delete(_) | TxnOpResponse::Txn(_) => None,
     }
 }
 
-fn changed(got: &GetResponse) -> Option<i64> {
+pub(super) fn changed(got: &GetResponse) -> Option<i64> {
     got.kvs().first().map(etcd_client::KeyValue::mod_revision)
 }
 

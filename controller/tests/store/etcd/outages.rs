@@ -302,3 +302,31 @@ async fn a_commit_that_was_given_up_cannot_arrive_after_the_next() {
     }
     assert_eq!(everything(&store).await.changes, [put(9)]);
 }
+
+/// The first attempt is lost on its way to one member, and another member refuses the second. Were the first one only late, it
+/// could be made after the writer has heard that nothing was changed.
+#[tokio::test]
+async fn a_commit_that_is_refused_cannot_arrive_later() {
+    let member = Member::alone();
+    let wires = [Wire::to(member.port()).await, Wire::to(member.port()).await];
+    let urls = wires.each_ref().map(Wire::url);
+    let store = Etcd::open(&settings(urls)).await.unwrap();
+    store.commit(vec![put(0)], vec![]).await.unwrap();
+    let asked = wires.iter().filter(|wire| wire.connections() > 0);
+    let [asked] = asked.collect::<Vec<_>>()[..] else {
+        panic!("one member is asked")
+    };
+    asked.set(State::Silent);
+    let absent = Precondition::Absent(number(0));
+    let refused = store.commit(vec![put(0)], vec![absent]).await.unwrap_err();
+    assert!(matches!(refused, CommitError::Conflict(_)), "{refused}");
+    let mut client = etcd_client::Client::connect([member.url()], None)
+        .await
+        .unwrap();
+    let all = etcd_client::GetOptions::new().with_prefix();
+    let receipts = client.get("/cloud/receipts/", Some(all)).await.unwrap();
+    let [receipt] = receipts.kvs() else {
+        panic!("{receipts:?}")
+    };
+    assert_eq!(receipt.version(), 2, "the first commit, and the refusal");
+}

@@ -1,6 +1,7 @@
 //! A wire between a store and a member, which can be cut, or lose all answers.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,6 +22,7 @@ pub(crate) enum State {
 /// A wire, which ends with its value.
 pub(crate) struct Wire {
     port: u16,
+    connections: Arc<AtomicUsize>,
     state: watch::Sender<State>,
 }
 
@@ -30,6 +32,8 @@ impl Wire {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let (state, states) = watch::channel(State::Whole);
         let own = listener.local_addr().unwrap().port();
+        let connections = Arc::new(AtomicUsize::new(0));
+        let count = connections.clone();
         tokio::spawn(async move {
             let mut closed = states.clone();
             loop {
@@ -37,16 +41,26 @@ impl Wire {
                     ended = ended(&mut closed) => if ended { return },
                     accepted = listener.accept() => {
                         let client = accepted.unwrap().0;
+                        count.fetch_add(1, Ordering::Relaxed);
                         tokio::spawn(carry(client, port, states.clone()));
                     }
                 }
             }
         });
-        Self { port: own, state }
+        Self {
+            port: own,
+            connections,
+            state,
+        }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// How often somebody has connected.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set(&self, state: State) {
