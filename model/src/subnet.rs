@@ -126,6 +126,12 @@ pub struct Subnet {
 }
 
 impl Subnet {
+    /// Whether its prefix is to be delegated and is not yet, or not any more.
+    #[must_use]
+    pub fn awaits_prefix(&self) -> bool {
+        self.prefix_source == PrefixSource::Delegated && self.cidr == PROVISIONAL_PREFIX.into()
+    }
+
     /// A subnet with DHCP, without gateway, pools, modes or options.
     #[must_use]
     pub fn new(id: SubnetId, network_id: NetworkId, cidr: IpNet) -> Self {

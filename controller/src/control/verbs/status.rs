@@ -5,7 +5,7 @@ use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use sextant_model::{ChassisId, PROVISIONAL_PREFIX, PortId, PrefixSource, RouterId, Subnet};
+use sextant_model::{ChassisId, PortId, PrefixSource, RouterId, Subnet};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -219,9 +219,7 @@ fn prefixes(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
     let delegated: Vec<&Arc<Subnet>> = subnets
         .filter(|subnet| subnet.prefix_source == PrefixSource::Delegated)
         .collect();
-    let waiting = delegated
-        .iter()
-        .filter(|subnet| subnet.cidr == PROVISIONAL_PREFIX.into());
+    let waiting = delegated.iter().filter(|subnet| subnet.awaits_prefix());
     Some(
         match (named(waiting.map(|subnet| subnet.id)), delegated.len()) {
             (Some(names), _) => Finding::bad(

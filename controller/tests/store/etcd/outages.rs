@@ -271,6 +271,19 @@ async fn receipts_that_have_expired_are_replaced() {
     }
 }
 
+/// The only receipt that a member has.
+async fn the_receipt(member: &Member) -> etcd_client::KeyValue {
+    let mut client = etcd_client::Client::connect([member.url()], None)
+        .await
+        .unwrap();
+    let all = etcd_client::GetOptions::new().with_prefix();
+    let receipts = client.get("/cloud/receipts/", Some(all)).await.unwrap();
+    match receipts.kvs() {
+        [receipt] => receipt.clone(),
+        _ => panic!("{receipts:?}"),
+    }
+}
+
 #[tokio::test]
 async fn a_commit_that_was_given_up_cannot_arrive_after_the_next() {
     let member = Member::alone();
@@ -289,14 +302,7 @@ async fn a_commit_that_was_given_up_cannot_arrive_after_the_next() {
             }
         };
         // It requires that nothing has written its receipt, which was written before the next commit used it.
-        let mut client = etcd_client::Client::connect([member.url()], None)
-            .await
-            .unwrap();
-        let all = etcd_client::GetOptions::new().with_prefix();
-        let receipts = client.get("/cloud/receipts/", Some(all)).await.unwrap();
-        let [receipt] = receipts.kvs() else {
-            panic!("{receipts:?}")
-        };
+        let receipt = the_receipt(&member).await;
         assert_eq!(u64::try_from(receipt.mod_revision()).unwrap(), next.0);
         assert_eq!(receipt.version(), 1 + 2 * (i64::from(n) + 1));
     }
@@ -320,13 +326,6 @@ async fn a_commit_that_is_refused_cannot_arrive_later() {
     let absent = Precondition::Absent(number(0));
     let refused = store.commit(vec![put(0)], vec![absent]).await.unwrap_err();
     assert!(matches!(refused, CommitError::Conflict(_)), "{refused}");
-    let mut client = etcd_client::Client::connect([member.url()], None)
-        .await
-        .unwrap();
-    let all = etcd_client::GetOptions::new().with_prefix();
-    let receipts = client.get("/cloud/receipts/", Some(all)).await.unwrap();
-    let [receipt] = receipts.kvs() else {
-        panic!("{receipts:?}")
-    };
+    let receipt = the_receipt(&member).await;
     assert_eq!(receipt.version(), 2, "the first commit, and the refusal");
 }

@@ -2,7 +2,7 @@
 
 use super::Case;
 use crate::control::verbs::finding::Finding;
-use sextant_model::{IpVersion, Ipv6Mode, PROVISIONAL_PREFIX, Port, PrefixSource, Subnet};
+use sextant_model::{IpVersion, Ipv6Mode, Port, Subnet};
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let subnets = case.subnets();
@@ -34,7 +34,7 @@ fn without(case: &Case<'_>) -> Finding {
 
 fn of_subnet(case: &Case<'_>, subnet: &Subnet) -> Finding {
     let address = addresses(case.port, subnet);
-    if awaits_prefix(subnet) {
+    if subnet.awaits_prefix() {
         return awaiting(case, subnet);
     }
     if !subnet.enable_dhcp {
@@ -100,10 +100,6 @@ fn of_ipv6(case: &Case<'_>, subnet: &Subnet, address: &str) -> Finding {
     }
 }
 
-fn awaits_prefix(subnet: &Subnet) -> bool {
-    subnet.prefix_source == PrefixSource::Delegated && subnet.cidr == PROVISIONAL_PREFIX.into()
-}
-
 /// A subnet that waits for a prefix needs a router, its gateway outside, and a server there.
 fn awaiting(case: &Case<'_>, subnet: &Subnet) -> Finding {
     const CHECK: &str = "prefix";
@@ -133,7 +129,7 @@ fn awaiting(case: &Case<'_>, subnet: &Subnet) -> Finding {
         (Some(_), Some((chassis, _))) => Finding::bad(
             CHECK,
             format!("{waits}: its router {id} asks from hypervisor {chassis}, and has got none."),
-            "does the DHCPv6 server delegate? sextant_prefix_delegation_messages_total counts both ways; tcpdump port 547".to_owned(),
+            "does the DHCPv6 server delegate? sextant_delegation_messages_total counts both ways; tcpdump port 547".to_owned(),
         ),
     }
 }
