@@ -6,7 +6,7 @@ use crate::control::OperatorView;
 use crate::control::verbs::finding::Finding;
 use crate::flow_counters::NoCounters;
 use crate::port_history::PortEvent;
-use rust_openflow::multipart::FlowStats;
+use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
 use rust_openflow::{Field, Match};
 use sextant_flows::pipeline::Stage;
 use sextant_model::{Binding, Direction, IpVersion, Ipv6Mode};
@@ -28,8 +28,11 @@ pub(super) fn sent(
     binding: Option<&Binding>,
 ) -> Option<Result<Sent, NoCounters>> {
     let binding = binding?;
-    let matches = Match::new().with(Field::IN_PORT, binding.ofport?);
-    let flows = known.counters.ask(&binding.chassis, matches);
+    let from_guest = FlowStatsRequest {
+        matches: Match::new().with(Field::IN_PORT, binding.ofport?),
+        ..FlowStatsRequest::all()
+    };
+    let flows = known.counters.ask(&binding.chassis, from_guest);
     Some(flows.map(|flows| counted(&flows)))
 }
 
