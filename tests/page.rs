@@ -105,6 +105,10 @@ fn a_ports_story_is_told_as_it_happens_and_goes_on_after_an_interruption() -> Ou
     disable(&world, &port.id, true)?;
     world.wait_status(&port, "ACTIVE")?;
     browser.wait_text("flows confirmed")?;
+    // The port's flows are new, so only what the guest sends from now on is counted.
+    let guest = &world.plugged().expect("guests").slaac1.guest;
+    guest.run(&["rdisc6", "-1", "eth0"])?;
+    browser.wait_text("router_solicitation")?;
     println!("{before} events before the interruption");
 
     view(&browser, "")?;

@@ -7,10 +7,12 @@ use axum::routing::get;
 
 const HTML: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/page.css");
-const SCRIPTS: [(&str, &str); 5] = [
+const ICON: &str = include_str!("page/icon.svg");
+const SCRIPTS: [(&str, &str); 6] = [
     ("/page.js", include_str!("page/page.js")),
     ("/ask.js", include_str!("page/ask.js")),
     ("/elements.js", include_str!("page/elements.js")),
+    ("/port.js", include_str!("page/port.js")),
     ("/topology.js", include_str!("page/topology.js")),
     ("/views.js", include_str!("page/views.js")),
 ];
@@ -22,6 +24,7 @@ pub(super) fn routes() -> Router {
             "/",
             get(|| async { file("text/html; charset=utf-8", HTML) }),
         )
+        .route("/icon.svg", get(|| async { file("image/svg+xml", ICON) }))
         .route("/page.css", get(|| async { file("text/css", STYLE) }));
     SCRIPTS.into_iter().fold(files, |files, (path, script)| {
         files.route(

@@ -48,6 +48,15 @@ export function table(caption, columns, rows) {
       make("tbody", null, body)));
 }
 
+/// What was looked at, how it is, and what to do.
+export function findings(caption, rows) {
+  return table(caption, [
+    ["State", (row) => state(row.state)],
+    ["Check", (row) => row.check],
+    ["Says", (row) => [row.says, row.advice ? make("div", { class: "advice" }, `Do: ${row.advice}`) : ""]],
+  ], rows);
+}
+
 /// Terms and what they mean.
 export function terms(pairs) {
   return make("dl", null, pairs.map(([term, meaning]) => [make("dt", null, term), make("dd", null, meaning ?? "–")]));

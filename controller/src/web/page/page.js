@@ -1,7 +1,8 @@
 // The page: which view is shown, by the address after #, and when it is asked again.
 
-import { NobodyKnown, ask, follow, useToken } from "./ask.js";
-import { link, make, state, table } from "./elements.js";
+import { NobodyKnown, useToken } from "./ask.js";
+import { link, make } from "./elements.js";
+import { port } from "./port.js";
 import { MENU, OBJECTS } from "./views.js";
 
 const REFRESH = 10000;
@@ -22,7 +23,7 @@ async function show(again = false) {
   mark(kind);
   try {
     const view = MENU.find(([place]) => place === kind)?.[2];
-    const [title, content] = kind === "port" ? await port(id, here) : await (view ?? OBJECTS[kind] ?? unknown)(id);
+    const [title, content] = kind === "port" ? await port(id, here, failed) : await (view ?? OBJECTS[kind] ?? unknown)(id);
     if (here.aborted) return;
     const focused = document.activeElement?.getAttribute?.("href");
     main.replaceChildren(make("h1", null, title), ...content.flat());
@@ -58,55 +59,6 @@ function mark(kind) {
     if (entry.dataset.place === kind) entry.setAttribute("aria-current", "page");
     else entry.removeAttribute("aria-current");
   }
-}
-
-/// A port: what keeps its guest from its address, and its story as it happens.
-async function port(id, leaving) {
-  const rows = await ask("why", { port: id });
-  const verdict = rows.find((row) => row.row === "verdict");
-  const story = make("tbody", null);
-  const live = make("p", { role: "status" }, "The story begins …");
-  const seen = new Map();
-  const hear = (news) => {
-    if (news.connected === true) live.textContent = "Live.";
-    else if (news.connected === false) live.textContent = `Interrupted (${news.why}); it goes on by itself.`;
-    else if (news.lost) story.prepend(make("tr", null, make("td", { colspan: "5" }, `${news.lost} older events are forgotten`)));
-    else {
-      const line = event(news.row);
-      const before = seen.get(news.row.number);
-      if (before) before.replaceWith(line);
-      else story.prepend(line);
-      seen.set(news.row.number, line);
-    }
-  };
-  follow(id, hear, leaving).catch((error) => failed(error, true));
-  return [`Port ${verdict.port_id}`, [
-    make("div", { class: `verdict ${verdict.state}`, role: "status" },
-      make("p", null, state(verdict.state), " ", verdict.says),
-      verdict.advice ? make("p", { class: "advice" }, `Do: ${verdict.advice}`) : null),
-    table("What its guest needs, in order", [
-      ["State", (row) => state(row.state)],
-      ["Check", (row) => row.check],
-      ["Says", (row) => [row.says, row.advice ? make("div", { class: "advice" }, `Do: ${row.advice}`) : null]],
-    ], rows.filter((row) => row.row === "finding")),
-    make("h2", null, "Story"),
-    live,
-    make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Story" },
-      make("table", null,
-        make("thead", null, make("tr", null, ["First", "Last", "Times", "Event", "Outcome"].map((head) => make("th", { scope: "col" }, head)))),
-        story)),
-    make("p", null, link(["search", verdict.port_id], "Search for it")),
-  ]];
-}
-
-function event(row) {
-  return make("tr", { class: "fresh", "data-number": row.number },
-    make("td", null, time(row.first)), make("td", null, time(row.last)), make("td", { class: "number" }, String(row.times)),
-    make("td", null, row.event), make("td", null, row.outcome));
-}
-
-function time(text) {
-  return make("time", { datetime: text }, new Date(text).toLocaleTimeString());
 }
 
 document.getElementById("views").append(...MENU.map(([place, title]) =>

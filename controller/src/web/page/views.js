@@ -1,7 +1,7 @@
 // What the page shows: a view is a function that asks, and makes the content.
 
 import { ask } from "./ask.js";
-import { duration, joined, link, make, named, state, table, terms } from "./elements.js";
+import { duration, findings, joined, link, make, named, state, table, terms } from "./elements.js";
 import { topology } from "./topology.js";
 
 const PAGE = 100;
@@ -21,20 +21,12 @@ export const MENU = [
 /// The views of one object each.
 export const OBJECTS = { hypervisor, network, router, search };
 
-function findings(rows) {
-  return table("What was looked at, what is wrong first", [
-    ["State", (row) => state(row.state)],
-    ["Check", (row) => row.check],
-    ["Says", (row) => [row.says, row.advice ? make("div", { class: "advice" }, `Do: ${row.advice}`) : null]],
-  ], rows);
-}
-
 async function overview() {
   const [status, all, some, ways] = await Promise.all([
     ask("status"), ask("hypervisors"), ask("networks", { limit: 1000 }), ask("routers", { limit: 1000 }),
   ]);
   return ["The cloud", [
-    findings(status),
+    findings("What was looked at, what is wrong first", status),
     make("h2", null, "From the outside in"),
     topology(some, ways),
     make("h2", null, `Hypervisors (${all.length})`),

@@ -69,6 +69,8 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
 
 fn traffic(case: &Case<'_>, sent: &Result<Sent, NoCounters>) -> Finding {
     const CHECK: &str = "guest";
+    /// A guest may be quiet for so many seconds.
+    const LEAST: u32 = 5;
     let port = case.port;
     let sent = match sent {
         Ok(sent) => sent,
@@ -88,6 +90,11 @@ fn traffic(case: &Case<'_>, sent: &Result<Sent, NoCounters>) -> Finding {
     let mac = port.mac_address;
     let fewest_passed = own.unwrap_or(packets);
     match packets.saturating_sub(fewest_passed) {
+        _ if packets == 0 && seconds < LEAST => Finding::unclear(
+            CHECK,
+            format!("Its flows are there for {seconds} s only, and the guest has sent nothing since."),
+            "ask again in a few seconds".to_owned(),
+        ),
         _ if packets == 0 => Finding::bad(
             CHECK,
             format!("The guest has sent nothing in {seconds} s."),
