@@ -1,4 +1,4 @@
-//! What operators get to see Sextant with: the dashboard, the alert rules, their provisioning
+//! What operators get to see Sextant with: the dashboard, the alert rules and their runbooks, their provisioning
 //! and their guide name only what exists, and the real Prometheus understands them.
 
 use serde_json::Value;
@@ -24,6 +24,8 @@ mod exporter;
 mod promql;
 #[path = "observability/rules.rs"]
 mod rules;
+#[path = "observability/runbooks.rs"]
+mod runbooks;
 
 const SOON: Duration = Duration::from_secs(15);
 
@@ -281,11 +283,9 @@ fn scrape_and_provisioning_agree_with_each_other_and_with_the_defaults() -> Outc
 fn the_guide_speaks_of_every_row_and_every_alert() -> Outcome {
     let guide = fs::read_to_string(grafana("../docs/guides/observability.md"))?;
     for alert in rules::alerts()? {
-        assert!(
-            guide.contains(&format!("| `{}` |", alert.alert)),
-            "{}",
-            alert.alert
-        );
+        let name = alert.alert;
+        let row = format!("| [`{name}`](../runbooks/{name}.md) |");
+        assert!(guide.contains(&row), "{name}");
     }
     for panel in Dashboard::sextant()?.panels() {
         let title = panel["title"].as_str().unwrap_or_default();
