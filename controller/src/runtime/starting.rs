@@ -2,7 +2,7 @@
 
 use super::again::{Again, Reload};
 use super::tasks::Tasks;
-use super::{RuntimeError, WebThreads, callers, store_age};
+use super::{RuntimeError, WebThreads, callers, pulse, store_age};
 use crate::admission;
 use crate::api::{self, Api};
 use crate::cluster::{Cluster, Tenures};
@@ -107,6 +107,8 @@ impl Starting<'_> {
         let expiries = expiries.watch(own.into_iter().flatten().collect());
         tasks.sessions.add("the watch over certificates", expiries);
         let (again, hung_up) = again;
+        let pulse = pulse::keep(again.manager.clone(), self.events.clone());
+        tasks.sessions.add("the pulse", pulse);
         let reload = self.reload(again, &sockets, change_rules, api.clone());
         tasks
             .sessions
