@@ -58,6 +58,9 @@ pub enum ClientError {
         "Sextant at {0} gave an answer that this command does not understand. Is it another version? {1}"
     )]
     Unreadable(PathBuf, serde_json::Error),
+    /// The answer came, and cannot be used.
+    #[error("{0}")]
+    Unused(String),
     /// Sextant refused.
     #[error("{0}")]
     Refused(String),
@@ -90,6 +93,7 @@ pub(super) fn run<V: Verb>(
     let socket = socket(given);
     // Everything is read first: printing may wait for a pager, and Sextant drops clients that do not read.
     let rows: Vec<V::Row> = exchange(&socket, request)?;
+    let rows = verb.receive(rows).map_err(ClientError::Unused)?;
     if json {
         for row in &rows {
             print(&format!("{}\n", serde_json::json!(row)));

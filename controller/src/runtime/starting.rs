@@ -7,7 +7,7 @@ use crate::admission;
 use crate::api::{self, Api};
 use crate::cluster::{Cluster, Tenures};
 use crate::config::Config;
-use crate::control::{self, ControlSocket, OperatorView};
+use crate::control::{self, ControlSocket, OperatorView, StoredCloud};
 use crate::http::{self, HttpLimits};
 use crate::metrics::Metrics;
 use crate::nova::NovaNotifier;
@@ -233,6 +233,7 @@ impl Starting<'_> {
             metrics: self.metrics.clone(),
             databases: hypervisors.seats.clone(),
             switches: switches.seats.clone(),
+            store: StoredCloud(self.store.clone()),
         }
     }
 
