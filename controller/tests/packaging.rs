@@ -54,7 +54,7 @@ fn run(command: &mut Command) -> String {
 fn build(folder: &Path, version: &str) -> (PathBuf, PathBuf) {
     let mut command = Command::new(project("packaging/build"));
     command.arg(env!("CARGO_BIN_EXE_sextant")).arg(folder);
-    command.env("VERSION", version).env("COMPRESSION", "0");
+    command.env("VERSION", version).env("COMPRESSION", "none");
     let built = run(&mut command);
     let mut files = built.lines().map(PathBuf::from);
     (files.next().unwrap(), files.next().unwrap())
