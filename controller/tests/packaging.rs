@@ -103,6 +103,7 @@ fn a_package_has_everything_that_a_controller_needs() {
         ("/usr/share/sextant/runbooks/SextantDown.md", plain),
         ("/usr/share/doc/sextant/copyright", plain),
         ("/usr/share/doc/sextant/changelog.gz", plain),
+        ("/usr/share/doc/sextant/CHANGELOG.md.gz", plain),
         ("/usr/share/doc/sextant/examples/sextant.toml", plain),
     ] {
         assert_eq!(
