@@ -14,6 +14,7 @@ mod visible;
 
 pub use bundle::SupportBundle;
 pub use client::{Ask, ClientError};
+pub(crate) use protocol::LONGEST_REQUEST;
 pub(crate) use server::answer_lines;
 pub use server::serve;
 pub(crate) use socket::LONGEST_PATH;
