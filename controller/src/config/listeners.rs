@@ -13,15 +13,14 @@ impl Config {
             ("ovsdb_listen", self.ovsdb_listen, hypervisor_tls),
             ("metrics_listen", self.metrics_listen, tls),
         ];
-        let exposed = |address: SocketAddr| !self.allow_plaintext && !address.ip().is_loopback();
         for (key, address, encrypted) in listeners {
-            if !encrypted && exposed(address) {
+            if !encrypted && self.is_exposed(address) {
                 let rule = "not a loopback address, so anyone on the network could read and change everything. Configure TLS ([tls] for the API and the metrics, [hypervisor_tls] for the others), or allow plaintext with allow_plaintext = true (--allow-plaintext)";
                 return Err(refused(key, address, rule));
             }
         }
         let everyone = self.auth == Auth::None && !self.tls.asks_clients();
-        if everyone && exposed(self.api_listen) {
+        if everyone && self.is_exposed(self.api_listen) {
             return Err(refused(
                 "auth",
                 "none",
@@ -29,5 +28,8 @@ impl Config {
             ));
         }
         Ok(())
+    }
+    fn is_exposed(&self, address: SocketAddr) -> bool {
+        !self.allow_plaintext && !address.ip().is_loopback()
     }
 }
