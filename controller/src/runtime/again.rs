@@ -142,6 +142,7 @@ differences! {
     ra,
     tunnel,
     control,
+    web,
     conntrack,
     metadata,
     punt,

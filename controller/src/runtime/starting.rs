@@ -19,6 +19,7 @@ use crate::state::Events;
 use crate::store::{Boxed, Store};
 use crate::stream::{Dialects, Listener, WhoIs};
 use crate::tls::{Expiries, Tls};
+use crate::web::{self, Web};
 use crate::{hypervisor, liveness, renumbering, scrape, switch};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,6 +35,7 @@ pub(super) struct Sockets {
     openflow: TcpListener,
     ovsdb: TcpListener,
     metrics: TcpListener,
+    web: Option<TcpListener>,
     tls: Option<Tls>,
     hypervisor_tls: Option<Tls>,
 }
@@ -46,6 +48,12 @@ impl Sockets {
             openflow: listen("openflow_listen", config.openflow_listen)?,
             ovsdb: listen("ovsdb_listen", config.ovsdb_listen)?,
             metrics: listen("metrics_listen", config.metrics_listen)?,
+            web: config
+                .web
+                .listen
+                .0
+                .map(|address| listen("web.listen", address))
+                .transpose()?,
             tls: config.tls.open()?,
             hypervisor_tls: config.hypervisor_tls.files().open()?,
         })
@@ -102,8 +110,9 @@ impl Starting<'_> {
         tasks
             .sessions
             .add("the reader of the configuration", reload.run(hung_up));
+        let known = self.known(&hypervisors, &switches);
+        let web = Web::new(known.clone(), api.clone(), self.stopping.clone());
         if let Some(socket) = control {
-            let known = self.known(&hypervisors, &switches);
             let control = control::serve(socket, known, stopped(&self.stopping));
             tasks.web.add("control.socket", control);
         }
@@ -113,7 +122,7 @@ impl Starting<'_> {
                 .sessions
                 .add("the presence among controllers", presence);
         }
-        self.add_listeners(tasks, sockets, api, hypervisors, switches)
+        self.add_listeners(tasks, sockets, (api, web), hypervisors, switches)
     }
 
     fn hypervisors(
@@ -218,6 +227,7 @@ impl Starting<'_> {
             neighbors: switches.neighbors.clone(),
             history: switches.history.clone(),
             counters: switches.counters.clone(),
+            metrics: self.metrics.clone(),
             databases: hypervisors.seats.clone(),
             switches: switches.seats.clone(),
         }
@@ -245,26 +255,24 @@ impl Starting<'_> {
         self,
         tasks: &mut Tasks,
         sockets: Sockets,
-        api: Api,
+        (api, web): (Api, Web),
         hypervisors: hypervisor::HypervisorContext,
         switches: switch::SwitchContext,
     ) -> Result<(), RuntimeError> {
         let who_is = who_is(&hypervisors);
         let WebThreads { api: own, metrics } = &self.threads;
         let tcp = on_threads(sockets.api, own)?;
-        let served = self.serve_http(
-            "api",
-            listener("api", tcp, &sockets.tls, &who_is),
-            api::service(api),
-        );
+        let tcp = listener("api", tcp, &sockets.tls, &who_is);
+        let served = self.serve_http("api", tcp, api::service(api));
         tasks.web.add("api_listen", on(own.clone(), served));
+        if let Some(tcp) = sockets.web {
+            let page = listener("web", on_threads(tcp, own)?, &sockets.tls, &who_is);
+            let page = self.serve_http("web", page, web::service(web));
+            tasks.web.add("web.listen", on(own.clone(), page));
+        }
         let tcp = on_threads(sockets.metrics, metrics)?;
-        let scraped = scrape::service(self.metrics.clone());
-        let scraped = self.serve_http(
-            "metrics",
-            listener("metrics", tcp, &sockets.tls, &who_is),
-            scraped,
-        );
+        let tcp = listener("metrics", tcp, &sockets.tls, &who_is);
+        let scraped = self.serve_http("metrics", tcp, scrape::service(self.metrics.clone()));
         tasks
             .web
             .add("metrics_listen", on(metrics.clone(), scraped));
