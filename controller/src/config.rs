@@ -207,9 +207,12 @@ pub enum ConfigError {
     },
 }
 
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv6Addr::LOCALHOST, port).into()
+}
+
 impl Default for Config {
     fn default() -> Self {
-        let loopback = |port| SocketAddr::from((Ipv6Addr::LOCALHOST, port));
         let settings = Settings::default();
         Self {
             data_dir: default_data_dir(),
@@ -248,13 +251,15 @@ impl Default for Config {
 /// Prefixes. A single address is a prefix of itself.
 fn networks<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
     let texts = Vec::<String>::deserialize(from)?;
-    let network = |text: &String| {
-        let address = || text.parse::<IpAddr>().map(IpNet::from);
-        text.parse::<IpNet>().or_else(|_| address()).map_err(|_| {
-            serde::de::Error::custom(format!("{text:?} is neither an address nor a prefix"))
-        })
-    };
-    texts.iter().map(network).collect()
+    let networks = texts.iter().map(|text| {
+        let network = text.parse::<IpNet>();
+        network
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+            .map_err(|_| {
+                serde::de::Error::custom(format!("{text:?} is neither an address nor a prefix"))
+            })
+    });
+    networks.collect()
 }
 
 impl Default for Ra {

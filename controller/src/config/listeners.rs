@@ -18,15 +18,14 @@ impl Config {
             .listen
             .0
             .map(|address| ("web.listen", address, tls));
-        let exposed = |address: SocketAddr| !self.allow_plaintext && !address.ip().is_loopback();
         for (key, address, encrypted) in listeners.into_iter().chain(web) {
-            if !encrypted && exposed(address) {
+            if !encrypted && self.is_exposed(address) {
                 let rule = "not a loopback address, so anyone on the network could read and change everything. Configure TLS ([tls] for the API and the metrics, [hypervisor_tls] for the others), or allow plaintext with allow_plaintext = true (--allow-plaintext)";
                 return Err(refused(key, address, rule));
             }
         }
         let everyone = self.auth == Auth::None && !self.tls.asks_clients();
-        if everyone && exposed(self.api_listen) {
+        if everyone && self.is_exposed(self.api_listen) {
             return Err(refused(
                 "auth",
                 "none",
@@ -35,7 +34,7 @@ impl Config {
         }
         if let Some(address) = self.web.listen.0
             && everyone
-            && exposed(address)
+            && self.is_exposed(address)
         {
             return Err(refused(
                 "web.listen",
@@ -44,5 +43,9 @@ impl Config {
             ));
         }
         Ok(())
+    }
+
+    fn is_exposed(&self, address: SocketAddr) -> bool {
+        !self.allow_plaintext && !address.ip().is_loopback()
     }
 }

@@ -98,15 +98,15 @@ async fn remove<R: Resource>(
     Extension(caller): Extension<Caller>,
     Path((id, tag)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    let without = |tags: &BTreeSet<String>| {
+    change::<R>(&api, &caller, &id, |tags| {
         let mut tags = tags.clone();
         if tags.remove(&tag) {
             Ok(tags)
         } else {
             Err(missing(&tag))
         }
-    };
-    change::<R>(&api, &caller, &id, without).await?;
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -116,7 +116,7 @@ async fn change<R: Resource>(
     id: &str,
     tags: impl Fn(&BTreeSet<String>) -> Result<BTreeSet<String>, ApiError>,
 ) -> Result<(), ApiError> {
-    let plan = |draft: &mut crate::api::contract::draft::Draft| {
+    api.write(|draft| {
         let resource = caller.find::<R>(&draft.intent, id)?;
         let action = format!("update_{}:tags", R::NAME);
         caller.may_by(&draft.intent, &*resource, &action)?;
@@ -133,8 +133,9 @@ async fn change<R: Resource>(
             changed.store_revised(draft);
         }
         Ok(())
-    };
-    api.write(plan).await.map(|((), _)| ())
+    })
+    .await
+    .map(|((), _)| ())
 }
 
 fn parse(tags: &Value) -> Result<BTreeSet<String>, ApiError> {
