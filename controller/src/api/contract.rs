@@ -27,6 +27,7 @@ pub(crate) mod security_group;
 pub(crate) mod shown;
 pub(crate) mod subnet;
 pub(crate) mod subnet_pool;
+pub(crate) mod tags;
 pub(crate) mod ties;
 pub(crate) mod values;
 pub(crate) mod view;

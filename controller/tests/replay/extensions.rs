@@ -2,6 +2,7 @@
 
 /// What Sextant lists at `/v2.0/extensions`.
 pub(crate) const LISTED: &[&str] = &[
+    "aap-reject-multicast",
     "address-scope",
     "agent",
     "allowed-address-pairs",
@@ -10,7 +11,9 @@ pub(crate) const LISTED: &[&str] = &[
     "binding",
     "binding-extended",
     "default-subnetpools",
+    "dns-domain-ports",
     "dns-integration",
+    "ecmp_routes",
     "empty-string-filtering",
     "ext-gw-mode",
     "external-net",
@@ -42,6 +45,7 @@ pub(crate) const LISTED: &[&str] = &[
     "security-group",
     "security-groups-normalized-cidr",
     "security-groups-shared-filtering",
+    "sort-key-validation",
     "sorting",
     "standard-attr-description",
     "standard-attr-revisions",
@@ -52,6 +56,8 @@ pub(crate) const LISTED: &[&str] = &[
     "subnet-service-types",
     "subnet_allocation",
     "subnetpool-prefix-ops",
+    "tag-creation",
+    "tag-ports-during-bulk-creation",
 ];
 
 /// What Sextant lacks, by why.
@@ -133,9 +139,8 @@ pub(crate) const LACKING: &[(&str, &[&str])] = &[
         &["ip_allocation"],
     ),
     (
-        "not built: the name of a port is its guest's; Sextant fills no DNS servers",
+        "not built: Sextant shows names to whoever fills a DNS, and fills none itself",
         &[
-            "dns-domain-ports",
             "dns-integration-domain-keywords",
             "subnet-dns-publish-fixed-ip",
         ],
@@ -161,20 +166,12 @@ pub(crate) const LACKING: &[(&str, &[&str])] = &[
         &["allowed-address-pairs-atomic"],
     ),
     (
-        "not built: multicast addresses are accepted in address pairs",
-        &["aap-reject-multicast"],
-    ),
-    (
         "not built: a router has one gateway",
         &["external-gateway-multihoming"],
     ),
     (
-        "not built: several default routes by way of gateways, and liveness of next hops by BFD",
-        &[
-            "ecmp_routes",
-            "enable-default-route-bfd",
-            "enable-default-route-ecmp",
-        ],
+        "not built: a router has one default route for each IP version, by its gateway",
+        &["enable-default-route-bfd", "enable-default-route-ecmp"],
     ),
     (
         "not built: `external_gateway_info` of a router says it",
@@ -254,14 +251,6 @@ pub(crate) const LACKING: &[(&str, &[&str])] = &[
     (
         "not built: a limit is set whatever is used, unless `check_limit` is given",
         &["quota-check-limit-default"],
-    ),
-    (
-        "not built: sort keys are checked, but nobody asks for it",
-        &["sort-key-validation"],
-    ),
-    (
-        "not built: tags are set one by one, or all at once, on what exists",
-        &["tag-creation", "tag-ports-during-bulk-creation"],
     ),
     (
         "not built: no logs, counters or mirrors of tenants' traffic through the API",

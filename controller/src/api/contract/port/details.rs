@@ -58,13 +58,19 @@ pub(super) fn pair(value: &Value) -> Result<AddressPair, Invalid> {
     )?;
     let text = python::text(pair.get("ip_address").unwrap_or(&Value::Null));
     let invalid = || Invalid::Reason(format!("'{text}' is not a valid IP subnet"));
+    let ip_address = values::prefix(&text).ok_or_else(invalid)?;
+    if ip_address.addr().is_multicast() {
+        return Err(Invalid::Reason(format!(
+            "'{text}' is a multicast address, which nobody sends from"
+        )));
+    }
     Ok(AddressPair {
         mac_address: pair
             .get("mac_address")
             .map(values::or_null(values::mac))
             .transpose()?
             .flatten(),
-        ip_address: values::prefix(&text).ok_or_else(invalid)?,
+        ip_address,
     })
 }
 
