@@ -18,6 +18,7 @@ pub(crate) mod kind;
 pub(crate) mod limits;
 pub(crate) mod network;
 pub(crate) mod placement;
+pub(crate) mod policy;
 pub(crate) mod port;
 pub(crate) mod quota;
 pub(crate) mod rbac;

@@ -35,7 +35,9 @@ async fn list<R: Resource>(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let resource = caller.find::<R>(&api.snapshots.latest().intent, &id)?;
+    let snapshot = api.snapshots.latest();
+    let resource = caller.find::<R>(&snapshot.intent, &id)?;
+    caller.may_read_attribute(&snapshot.intent, &*resource, "tags")?;
     Ok(Json(json!({"tags": resource.meta().tags})).into_response())
 }
 
@@ -44,7 +46,9 @@ async fn has<R: Resource>(
     Extension(caller): Extension<Caller>,
     Path((id, tag)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    let resource = caller.find::<R>(&api.snapshots.latest().intent, &id)?;
+    let snapshot = api.snapshots.latest();
+    let resource = caller.find::<R>(&snapshot.intent, &id)?;
+    caller.may_read_attribute(&snapshot.intent, &*resource, "tags")?;
     if resource.meta().tags.contains(&tag) {
         Ok(StatusCode::NO_CONTENT.into_response())
     } else {

@@ -279,6 +279,22 @@ const fn find(text: &str, wanted: u8) -> usize {
     at
 }
 
+/// A rule for an attribute that the table has none for. It counts only if an operator sets it, so `who` is never asked.
+pub(super) const fn unset(
+    name: &'static str,
+    operation: Operation,
+    attribute: &'static str,
+) -> Rule {
+    Rule {
+        name,
+        operation,
+        attribute: Some(attribute),
+        within: None,
+        who: ADMIN,
+        has_default: false,
+    }
+}
+
 /// The rule of this name, if there is one.
 pub(super) fn rule_named(name: &str) -> Option<&'static Rule> {
     let mut rules = RULES.iter().flat_map(|(_, rules)| *rules);
