@@ -1,14 +1,13 @@
-//! What operators get to see Sextant with: the dashboard, the alert rules, their provisioning
+//! What operators get to see Sextant with: the dashboards, the alert rules and their runbooks, their provisioning
 //! and their guide name only what exists, and the real Prometheus understands them.
 
-use serde_json::Value;
 use sextant_controller::config::Config;
 use sextant_controller::metrics::Metrics;
 use sextant_lab::{
     Controller, ControllerOptions, Dashboard, Lab, LabError, LabOptions, Prometheus, Tools,
     grafana, wait_for,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -18,12 +17,16 @@ use std::time::Duration;
 
 #[path = "observability/catalogue.rs"]
 mod catalogue;
+#[path = "observability/dashboards.rs"]
+mod dashboards;
 #[path = "observability/exporter.rs"]
 mod exporter;
 #[path = "observability/promql.rs"]
 mod promql;
 #[path = "observability/rules.rs"]
 mod rules;
+#[path = "observability/runbooks.rs"]
+mod runbooks;
 
 const SOON: Duration = Duration::from_secs(15);
 
@@ -31,57 +34,6 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Set for the process that plays the exporter, so that nobody else becomes it by accident.
 const EXPORTER: &str = "SEXTANT_TEST_EXPORTER";
-
-#[test]
-fn every_panel_asks_for_what_exists() -> Outcome {
-    let queries = Dashboard::sextant()?.queries("5s")?;
-    for query in &queries {
-        catalogue::check(&query.expr).map_err(|error| format!("panel {}: {error}", query.panel))?;
-    }
-    assert!(queries.len() > 20);
-    Ok(())
-}
-
-#[test]
-fn every_metric_is_on_the_dashboard() -> Outcome {
-    let mut missing: BTreeSet<&str> = Metrics::CATALOGUE.iter().map(|metric| metric.0).collect();
-    for query in Dashboard::sextant()?.queries("5s")? {
-        for metric in catalogue::metrics_of(&query.expr)? {
-            missing.remove(metric);
-        }
-    }
-    assert_eq!(missing, BTreeSet::new());
-    Ok(())
-}
-
-#[test]
-fn every_legend_shows_labels_that_its_series_have() -> Outcome {
-    let dashboard = Dashboard::sextant()?;
-    let mut seen = 0;
-    for target in rules::values_of(dashboard.json(), "targets")
-        .into_iter()
-        .flat_map(|list| list.as_array().into_iter().flatten())
-    {
-        let (expr, legend) = (
-            target["expr"].as_str().ok_or("no expression")?,
-            target["legendFormat"].as_str().ok_or("no legend")?,
-        );
-        let labels = catalogue::result_labels(expr)?;
-        for shown in legend
-            .split("{{")
-            .skip(1)
-            .filter_map(|part| part.split("}}").next())
-        {
-            assert!(
-                labels.iter().any(|label| label == shown),
-                "{legend} of {expr}"
-            );
-            seen += 1;
-        }
-    }
-    assert!(seen > 5);
-    Ok(())
-}
 
 #[test]
 fn every_alert_asks_for_what_exists_and_says_what_to_do() -> Outcome {
@@ -116,7 +68,7 @@ fn every_alert_asks_for_what_exists_and_says_what_to_do() -> Outcome {
         );
         assert!(
             alert.alert.starts_with("Sextant"),
-            "the dashboard counts alerts by this prefix"
+            "the dashboards count alerts by this prefix"
         );
     }
     assert!(alerts.len() >= 7);
@@ -181,78 +133,6 @@ fn every_alert_is_tested_and_passes() -> Outcome {
 }
 
 #[test]
-fn the_dashboard_can_be_provisioned() -> Outcome {
-    let dashboard = Dashboard::sextant()?;
-    let json = dashboard.json();
-    assert_eq!(json["uid"], "sextant");
-    assert!(json["schemaVersion"].as_u64() >= Some(39));
-    // Both would ask a person who imports it; a provisioned dashboard has nobody to ask.
-    assert!(json.get("__inputs").is_none() && json.get("id").is_none());
-    for source in rules::values_of(json, "datasource") {
-        let uid = source["uid"].as_str();
-        assert!(
-            matches!(uid, Some("${datasource}" | "-- Grafana --")),
-            "{source}"
-        );
-    }
-    let variables = json["templating"]["list"]
-        .as_array()
-        .ok_or("no variables")?;
-    let names: Vec<_> = variables.iter().map(|variable| &variable["name"]).collect();
-    assert_eq!(names, ["datasource", "instance"]);
-    catalogue::check(
-        &variables[1]["query"]["query"]
-            .as_str()
-            .ok_or("no query")?
-            .replace("label_values", ""),
-    )?;
-    Ok(())
-}
-
-#[test]
-fn every_panel_has_a_place_a_unit_and_advice() -> Outcome {
-    let dashboard = Dashboard::sextant()?;
-    let (mut ids, mut cells) = (BTreeSet::new(), BTreeMap::new());
-    for panel in dashboard.panels() {
-        let title = panel["title"].as_str().ok_or("a panel without a title")?;
-        assert!(
-            ids.insert(panel["id"].as_u64().ok_or(title)?),
-            "{title}: its id is another's"
-        );
-        for cell in cells_of(panel).ok_or(title)? {
-            assert!(cell.0 < 24, "{title} is wider than the page");
-            if let Some(other) = cells.insert(cell, title) {
-                panic!("{title} lies on {other}");
-            }
-        }
-        if panel["type"] != "row" {
-            let advice = panel["description"].as_str().unwrap_or_default();
-            assert!(advice.len() > 30, "{title}: what does it mean?");
-            assert!(
-                panel["fieldConfig"]["defaults"]["unit"].is_string(),
-                "{title}: no unit"
-            );
-            assert!(
-                panel["fieldConfig"]["defaults"]["thresholds"].is_object(),
-                "{title}: no thresholds"
-            );
-        }
-    }
-    Ok(())
-}
-
-/// The squares of the page that a panel covers.
-fn cells_of(panel: &Value) -> Option<Vec<(u64, u64)>> {
-    let of = |key: &str| panel["gridPos"][key].as_u64();
-    let (x, y, w, h) = (of("x")?, of("y")?, of("w")?, of("h")?);
-    Some(
-        (x..x + w)
-            .flat_map(|x| (y..y + h).map(move |y| (x, y)))
-            .collect(),
-    )
-}
-
-#[test]
 fn scrape_and_provisioning_agree_with_each_other_and_with_the_defaults() -> Outcome {
     let scrape = rules::yaml(&grafana("prometheus/prometheus.yml"))?;
     let targets = &scrape["scrape_configs"][0]["static_configs"][0]["targets"];
@@ -278,19 +158,12 @@ fn scrape_and_provisioning_agree_with_each_other_and_with_the_defaults() -> Outc
 }
 
 #[test]
-fn the_guide_speaks_of_every_row_and_every_alert() -> Outcome {
+fn the_guide_speaks_of_every_alert() -> Outcome {
     let guide = fs::read_to_string(grafana("../docs/guides/observability.md"))?;
     for alert in rules::alerts()? {
-        assert!(
-            guide.contains(&format!("| `{}` |", alert.alert)),
-            "{}",
-            alert.alert
-        );
-    }
-    for panel in Dashboard::sextant()?.panels() {
-        let title = panel["title"].as_str().unwrap_or_default();
-        let row = format!("### {title}\n");
-        assert!(panel["type"] != "row" || guide.contains(&row), "{title}");
+        let name = alert.alert;
+        let row = format!("| [`{name}`](../runbooks/{name}.md) |");
+        assert!(guide.contains(&row), "{name}");
     }
     Ok(())
 }
@@ -333,9 +206,9 @@ fn the_real_prometheus_answers_every_panel_and_evaluates_every_rule() -> Outcome
     let lab = small_lab()?;
     let _exporter = start_exporter(&lab)?;
     let prometheus = Prometheus::start(&lab)?;
-    for query in Dashboard::sextant()?.queries("5s")? {
+    for query in Dashboard::all_queries("5s")? {
         let samples = prometheus.wait_samples(&query.expr, SOON);
-        samples.map_err(|error| format!("panel {}: {error}", query.panel))?;
+        samples.map_err(|error| format!("{}: panel {}: {error}", query.dashboard, query.panel))?;
     }
     let error = prometheus.query("sum by").unwrap_err().to_string();
     assert!(error.contains("parse error"), "{error}");

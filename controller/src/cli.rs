@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::config::{Auth, Config, ConfigError};
+use crate::config::{Auth, Config, ConfigError, WebListen};
 use crate::control::Verbs;
 use crate::transfer::{self, Location, TransferError};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -150,6 +150,9 @@ pub struct Serve {
     /// Address for Prometheus.
     #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_METRICS_LISTEN")]
     pub metrics_listen: Option<SocketAddr>,
+    /// Address of the page for operators. Empty: no page.
+    #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_WEB_LISTEN")]
+    pub web_listen: Option<WebListen>,
     /// Control socket for `sextant facts` and the like. Its owner and group may use it.
     #[arg(long, value_name = "SOCKET", env = "SEXTANT_CONTROL_SOCKET")]
     pub control_socket: Option<PathBuf>,
@@ -178,6 +181,7 @@ impl Serve {
         override_with(&mut config.openflow_listen, self.openflow_listen);
         override_with(&mut config.ovsdb_listen, self.ovsdb_listen);
         override_with(&mut config.metrics_listen, self.metrics_listen);
+        override_with(&mut config.web.listen, self.web_listen);
         override_with(&mut config.control.socket, self.control_socket.clone());
         override_with(&mut config.auth, self.auth);
         config.allow_plaintext |= self.allow_plaintext;

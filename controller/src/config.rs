@@ -18,6 +18,7 @@ mod quotas;
 mod store;
 #[cfg(test)]
 mod tests;
+mod web;
 
 pub use conntrack::Conntrack;
 pub use control::Control;
@@ -31,6 +32,7 @@ pub use metadata::MetadataConfig;
 pub use nova::NovaConfig;
 pub use quotas::Quotas;
 pub use store::{StoreConfig, StoreKind};
+pub use web::{WebConfig, WebListen};
 
 use crate::api::{self, PolicyError};
 use crate::logging;
@@ -86,6 +88,8 @@ pub struct Config {
     pub tunnel: Tunnel,
     /// The control socket.
     pub control: Control,
+    /// The page for operators.
+    pub web: WebConfig,
     /// The connection tracker of hypervisors.
     pub conntrack: Conntrack,
     /// How guests reach Nova's metadata service.
@@ -232,6 +236,7 @@ impl Default for Config {
             ra: Ra::default(),
             tunnel: Tunnel::default(),
             control: Control::default(),
+            web: WebConfig::default(),
             conntrack: Conntrack::default(),
             metadata: MetadataConfig::default(),
             punt: PuntLimits::default(),

@@ -12,12 +12,14 @@ pub mod verbs;
 mod visible;
 
 pub use client::{Ask, ClientError};
+pub(crate) use server::answer_lines;
 pub use server::serve;
 pub(crate) use socket::LONGEST_PATH;
 pub use socket::{ControlSocket, SocketError};
 pub use verbs::{Request, Verbs};
 
 use crate::flow_counters::FlowCounters;
+use crate::metrics::Metrics;
 use crate::neighbors::Neighbors;
 use crate::port_history::PortHistory;
 use crate::seat::Seats;
@@ -42,6 +44,8 @@ pub struct OperatorView {
     pub history: PortHistory,
     /// How many packets the flows of connected switches took.
     pub counters: FlowCounters,
+    /// The metrics.
+    pub metrics: Metrics,
     /// The hypervisors whose databases are connected.
     pub databases: Seats<ChassisId>,
     /// The hypervisors whose switches are connected.
@@ -61,6 +65,11 @@ pub trait Verb {
     /// # Errors
     /// [`VerbError`]: there is no answer, or the client has left.
     fn answer(&self, known: &OperatorView, give: Give<'_, Self::Row>) -> Result<(), VerbError>;
+
+    /// Whether it leaves everything as it is.
+    fn only_reads(&self) -> bool {
+        true
+    }
 
     /// The answer as text for people.
     fn show(&self, rows: &[Self::Row]) -> String;

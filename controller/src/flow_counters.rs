@@ -2,8 +2,7 @@
 
 use crate::seat::Seat;
 use dashmap::DashMap;
-use rust_openflow::Match;
-use rust_openflow::multipart::FlowStats;
+use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
 use sextant_model::ChassisId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +14,16 @@ const WAITING: usize = 8;
 /// How long a switch may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A question: which flows match at least this, with their counters?
+/// An answer takes memory: a switch with more flows than that is asked for fewer at a time.
+pub const MOST_ASKED: usize = 1 << 16;
+
+/// A question: which flows are these, with their counters?
 #[derive(Debug)]
 pub struct CounterQuestion {
-    /// What a flow has to match.
-    pub matches: Match,
+    /// Which flows.
+    pub request: FlowStatsRequest,
     /// Where the answer goes.
-    pub answer: oneshot::Sender<Vec<FlowStats>>,
+    pub answer: oneshot::Sender<Result<Vec<FlowStats>, NoCounters>>,
 }
 
 /// The switches that can be asked.
@@ -45,25 +47,32 @@ pub enum NoCounters {
     /// It is connected, and does not answer.
     #[error("its switch does not answer")]
     NoAnswer,
+    /// It has more such flows than an answer may have.
+    #[error("its switch has more than {MOST_ASKED} such flows")]
+    TooMany,
 }
 
 impl FlowCounters {
-    /// The flows of a switch that match at least this. Takes a thread that may block.
+    /// Some flows of a switch, as it has them. Takes a thread that may block.
     ///
     /// # Errors
     /// [`NoCounters`] says why there is no answer.
-    pub fn ask(&self, chassis: &ChassisId, matches: Match) -> Result<Vec<FlowStats>, NoCounters> {
+    pub fn ask(
+        &self,
+        chassis: &ChassisId,
+        request: FlowStatsRequest,
+    ) -> Result<Vec<FlowStats>, NoCounters> {
         let asked = self.0.get(chassis).map(|asked| asked.value().clone());
         let asked = asked.ok_or(NoCounters::NotConnected)?;
         let (answer, answered) = oneshot::channel();
-        let question = CounterQuestion { matches, answer };
+        let question = CounterQuestion { request, answer };
         asked.try_send(question).map_err(|_| NoCounters::NoAnswer)?;
         // Callers are threads beside the runtime, which has the clock.
         let answered = tokio::runtime::Handle::current().block_on(timeout(PATIENCE, answered));
-        answered
-            .ok()
-            .and_then(Result::ok)
-            .ok_or(NoCounters::NoAnswer)
+        match answered {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) | Err(_) => Err(NoCounters::NoAnswer),
+        }
     }
 
     /// The questions to the switch of the hypervisor that has this seat.

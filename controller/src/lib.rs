@@ -40,3 +40,4 @@ pub mod stream;
 pub mod switch;
 pub mod tls;
 pub mod transfer;
+pub mod web;

@@ -13,6 +13,7 @@ use sextant_model::PortId;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// An interface for the port is where the port is not, and may not be.
 pub const INTERFACE_ELSEWHERE: &str = "interface without effect";
@@ -42,7 +43,14 @@ pub struct PortEvent {
 
 /// The events of all ports.
 #[derive(Clone, Debug, Default)]
-pub struct PortHistory(Arc<DashMap<PortId, OfPort>>);
+pub struct PortHistory(Arc<History>);
+
+#[derive(Debug, Default)]
+struct History {
+    ports: DashMap<PortId, OfPort>,
+    /// Wakes those who follow a port.
+    recorded: Notify,
+}
 
 #[derive(Debug, Default)]
 struct OfPort {
@@ -78,7 +86,9 @@ impl PortHistory {
         times: u64,
     ) {
         let (now, outcome) = (clock::now(), outcome.into());
-        let mut of_port = self.0.entry(port).or_default();
+        let mut of_port = self.0.ports.entry(port).or_default();
+        // Nobody follows as a rule: then this is a look at a number.
+        self.0.recorded.notify_waiters();
         if let Some(newest) = of_port.events.back_mut()
             && newest.what == what
             && newest.outcome == outcome
@@ -105,21 +115,31 @@ impl PortHistory {
     /// The events of a port that are known, the oldest first.
     #[must_use]
     pub fn of(&self, port: PortId) -> Vec<PortEvent> {
-        let of_port = self.0.get(&port);
+        let of_port = self.0.ports.get(&port);
         of_port.map_or_else(Vec::new, |of_port| of_port.events.iter().cloned().collect())
+    }
+
+    /// Waits until something happens at any port after this call.
+    pub fn changed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let history = self.0.clone();
+        let mut changed = Box::pin(async move { history.recorded.notified().await });
+        // Polled once, it waits from here on.
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let _ = changed.as_mut().poll(&mut context);
+        changed
     }
 
     /// Forgets ports that do not exist, once there are many: a session may record what it heard of a port that was deleted
     /// meanwhile.
     pub fn forget_unless(&self, count: usize, exists: impl Fn(&PortId) -> bool) {
-        if self.0.len() > count + MOST_GONE {
-            self.0.retain(|port, _| exists(port));
+        if self.0.ports.len() > count + MOST_GONE {
+            self.0.ports.retain(|port, _| exists(port));
         }
     }
 
     /// Forgets a port that is gone.
     pub fn forget(&self, port: PortId) {
-        self.0.remove(&port);
+        self.0.ports.remove(&port);
     }
 }
 

@@ -174,7 +174,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     };
     starting.start(&mut tasks, sockets, control, presence, (again, hung_up))?;
 
-    tracing::info!(api = %config.api_listen, openflow = %config.openflow_listen, ovsdb = %config.ovsdb_listen, metrics = %config.metrics_listen, "ready");
+    tracing::info!(api = %config.api_listen, openflow = %config.openflow_listen, ovsdb = %config.ovsdb_listen, metrics = %config.metrics_listen, web = ?config.web.listen.0, "ready");
     let mut owner = Box::pin(owner.run(changes, observed));
     tokio::select! {
         () = &mut told_to_stop => {}

@@ -42,7 +42,7 @@ impl Folder {
             .map(|(name, port)| format!("{name}_listen = '[::1]:{port}'\n"));
         let data = self.data();
         let text = format!(
-            "{}data_dir = '{}'\ncontrol.socket = '{}'\n{more}",
+            "{}data_dir = '{}'\ncontrol.socket = '{}'\nweb.listen = ''\n{more}",
             listen.collect::<String>(),
             data.display(),
             self.0.join("control").display()

@@ -253,7 +253,7 @@ impl Controller {
             at("server.key")
         );
         let text = format!(
-            "{}data_dir = '{}'\n[control]\nsocket = '{}'\n[tls]\n{tls}[hypervisor_tls]\n{tls}client_ca = '{}'\n",
+            "{}data_dir = '{}'\nweb.listen = ''\n[control]\nsocket = '{}'\n[tls]\n{tls}[hypervisor_tls]\n{tls}client_ca = '{}'\n",
             listen.collect::<String>(),
             at("data"),
             at("control"),

@@ -20,6 +20,18 @@ pub enum NetworkType {
 }
 
 impl NetworkType {
+    /// The name in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Vxlan => "vxlan",
+            Self::Gre => "gre",
+            Self::Geneve => "geneve",
+            Self::Flat => "flat",
+            Self::Vlan => "vlan",
+        }
+    }
+
     /// Whether frames travel in tunnels between hypervisors.
     #[must_use]
     pub fn is_tunnelled(self) -> bool {

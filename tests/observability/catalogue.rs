@@ -7,7 +7,12 @@ use std::collections::BTreeSet;
 /// What Prometheus itself adds to each sample that it scrapes.
 const SCRAPED: &[&str] = &["instance", "job"];
 /// Metrics of Prometheus's own.
-const FOREIGN: &[&str] = &["up", "ALERTS"];
+const FOREIGN: &[&str] = &[
+    "up",
+    "ALERTS",
+    "scrape_duration_seconds",
+    "scrape_samples_scraped",
+];
 
 /// A metric as it is declared.
 struct Declared {
@@ -54,6 +59,11 @@ pub(crate) fn result_labels(expr: &str) -> Result<Vec<String>, String> {
     }
     let labels: Result<Vec<_>, _> = promql::selectors(expr)?.iter().map(labels_of).collect();
     Ok(labels?.concat().into_iter().map(str::to_owned).collect())
+}
+
+/// Whether a word is the name of a metric, or of a series of a histogram.
+pub(crate) fn is_metric(word: &str) -> bool {
+    declared(word).is_some() || Metrics::CATALOGUE.iter().any(|&(name, ..)| name == word)
 }
 
 fn exists(label: &str, known: &[&str], of: &str) -> Result<(), String> {

@@ -7,6 +7,9 @@ use sextant_lab::grafana;
 use std::fs;
 use std::path::Path;
 
+/// Where the project's files are for those who read a dashboard or an alert.
+pub(crate) const FILES: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/");
+
 /// An alert rule.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Alert {
@@ -21,6 +24,7 @@ pub(crate) struct Alert {
 pub(crate) struct Annotations {
     pub(crate) summary: String,
     pub(crate) description: String,
+    pub(crate) runbook_url: String,
 }
 
 /// What a unit test file of rules expects of an alert at some moments.

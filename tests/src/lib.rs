@@ -19,6 +19,7 @@
 //! changes), never for time to pass.
 
 mod api;
+mod browser;
 mod capture;
 mod cloud;
 mod cluster;
@@ -59,6 +60,7 @@ mod topology;
 mod upstream;
 
 pub use api::{Api, Reply};
+pub use browser::Browser;
 pub use capture::{Capture, Packets};
 pub use cloud::{Network, Port, PortSpec, Router, Subnet, SubnetSpec};
 pub use cluster::{Cluster, Peer};

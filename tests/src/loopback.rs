@@ -148,6 +148,8 @@ impl Loopback {
             ovsdb,
             metrics,
         } = self.addresses;
+        // The page has no place of its own in what a test reaches.
+        command.arg("--web-listen=");
         for (key, address) in [
             ("api", api),
             ("openflow", openflow),

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 
 /// Program and Debian package.
 const PACKAGES: &[(&str, &str)] = &[
+    ("base64", "coreutils"),
     ("busybox", "busybox"),
+    ("chromedriver", "chromium-driver"),
+    ("chromium", "chromium"),
     ("dhclient", "isc-dhcp-client"),
     ("dhcp6c", "wide-dhcpv6-client"),
     ("dhcpcd", "dhcpcd-base"),
@@ -44,6 +47,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("tracepath", "iputils-tracepath"),
     ("traceroute", "traceroute"),
     ("tshark", "tshark"),
+    ("unshare", "util-linux"),
 ];
 
 /// Where daemons live; not in every user's `PATH`.

@@ -17,6 +17,7 @@ mod incoming;
 mod ip_availability;
 mod listing;
 mod middleware;
+mod operator;
 mod query;
 mod quotas;
 pub(crate) mod renumber;

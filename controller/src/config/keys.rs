@@ -141,6 +141,14 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
         ],
     ),
     (
+        "web",
+        &[(
+            "listen",
+            "[::1]:9699",
+            "Where the page for operators is served, over TLS if `[tls]` is configured. Those see it whom the API takes for administrators. Empty: nowhere.",
+        )],
+    ),
+    (
         "ra",
         &[
             (

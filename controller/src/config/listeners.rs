@@ -13,8 +13,13 @@ impl Config {
             ("ovsdb_listen", self.ovsdb_listen, hypervisor_tls),
             ("metrics_listen", self.metrics_listen, tls),
         ];
+        let web = self
+            .web
+            .listen
+            .0
+            .map(|address| ("web.listen", address, tls));
         let exposed = |address: SocketAddr| !self.allow_plaintext && !address.ip().is_loopback();
-        for (key, address, encrypted) in listeners {
+        for (key, address, encrypted) in listeners.into_iter().chain(web) {
             if !encrypted && exposed(address) {
                 let rule = "not a loopback address, so anyone on the network could read and change everything. Configure TLS ([tls] for the API and the metrics, [hypervisor_tls] for the others), or allow plaintext with allow_plaintext = true (--allow-plaintext)";
                 return Err(refused(key, address, rule));
@@ -26,6 +31,16 @@ impl Config {
                 "auth",
                 "none",
                 "everyone who reaches api_listen would be admin, and it is not a loopback address; set auth = \"keystone\", auth = \"headers\" or tls.client_ca, or allow it with allow_plaintext = true (--allow-plaintext)",
+            ));
+        }
+        if let Some(address) = self.web.listen.0
+            && everyone
+            && exposed(address)
+        {
+            return Err(refused(
+                "web.listen",
+                address,
+                "everyone who reaches it would see the whole cloud, and it is not a loopback address; set auth = \"keystone\" or auth = \"headers\", or allow it with allow_plaintext = true (--allow-plaintext)",
             ));
         }
         Ok(())

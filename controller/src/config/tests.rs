@@ -71,6 +71,7 @@ fn all_keys(config: Config) {
         ra: _,
         tunnel: _,
         control: _,
+        web: _,
         conntrack: _,
         metadata: _,
         punt: _,

@@ -107,18 +107,21 @@ async fn read(stream: &mut UnixStream) -> Result<Request, String> {
 /// reads.
 async fn answer(stream: &mut UnixStream, request: Request, known: OperatorView) -> io::Result<()> {
     let (give, mut rows) = mpsc::channel::<Vec<u8>>(ROWS);
-    tokio::task::spawn_blocking(move || {
-        let taken = |line| give.blocking_send(line).map_err(|_| VerbError::Abandoned);
-        let last: AnswerLine<()> = match request.answer(&known, &taken) {
-            Ok(()) => AnswerLine::End,
-            Err(reason) => AnswerLine::Refused(reason.to_string()),
-        };
-        let _ = taken(last.encode());
-    });
+    tokio::task::spawn_blocking(move || answer_lines(&request, &known, &give));
     while let Some(line) = rows.recv().await {
         write(stream, &line).await?;
     }
     Ok(())
+}
+
+/// Computes an answer, and gives its lines to who reads them. Takes a thread that may block.
+pub(crate) fn answer_lines(request: &Request, known: &OperatorView, give: &mpsc::Sender<Vec<u8>>) {
+    let taken = |line| give.blocking_send(line).map_err(|_| VerbError::Abandoned);
+    let last: AnswerLine<()> = match request.answer(known, &taken) {
+        Ok(()) => AnswerLine::End,
+        Err(reason) => AnswerLine::Refused(reason.to_string()),
+    };
+    let _ = taken(last.encode());
 }
 
 async fn refuse(stream: &mut UnixStream, reason: String) -> io::Result<()> {

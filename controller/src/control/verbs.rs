@@ -1,11 +1,20 @@
 //! The verbs. Each is a file that implements [`Verb`], and a row of the table below.
 
+pub mod drops;
 pub mod events;
+pub mod explain;
 pub mod facts;
 pub mod finding;
 pub mod flows;
+pub mod hypervisors;
+mod named_port;
 pub mod neighbors;
-mod ports;
+pub mod networks;
+pub mod plan;
+pub mod ports;
+pub mod prefixes;
+pub mod routers;
+pub mod search;
 pub mod status;
 pub mod trace;
 pub mod why;
@@ -34,6 +43,14 @@ macro_rules! verbs {
         }
 
         impl Request {
+            /// Whether the answer leaves everything as it is.
+            #[must_use]
+            pub fn only_reads(&self) -> bool {
+                match self {
+                    $(Self::$name(verb) => verb.only_reads(),)*
+                }
+            }
+
             /// Computes the answer, one line a row.
             pub(super) fn answer(
                 &self,
@@ -66,6 +83,26 @@ macro_rules! verbs {
 }
 
 verbs! {
+    /// Show the cloud on one screen, what is wrong first.
+    Status(status::StatusVerb);
+    /// Say why a port's guest has no address, or does not reach others, and what to do.
+    Why(why::WhyVerb);
+    /// Show what happened at a port lately.
+    Events(events::EventsVerb);
+    /// Show how many packets no flow of each table took, by hypervisor.
+    Drops(drops::DropsVerb);
+    /// Find what an id, a name, an address or a MAC means.
+    Search(search::SearchVerb);
+    /// Show each hypervisor on a line, with what is wrong of it.
+    Hypervisors(hypervisors::HypervisorsVerb);
+    /// Show each network on a line, with its subnets and how much of it there is.
+    Networks(networks::NetworksVerb);
+    /// Show each router on a line, with its networks and its way out.
+    Routers(routers::RoutersVerb);
+    /// Show each port on a line, with where it is and whether its flows are there.
+    Ports(ports::PortsVerb);
+    /// Show each subnet of prefix delegation on a line, with its prefix and how long it lasts.
+    Prefixes(prefixes::PrefixesVerb);
     /// Show the neighbors of routers on external networks, as a running Sextant knows them.
     Neighbors(neighbors::NeighborsVerb);
     /// Show what is known of hypervisors, ports' places, gateways, tunnels and addresses, and which flows switches
@@ -73,12 +110,10 @@ verbs! {
     Facts(facts::FactsVerb);
     /// Show the flows that hypervisors should have, as ovs-ofctl writes them, and the object that wants each.
     Flows(flows::FlowsVerb);
-    /// Show the cloud on one screen, what is wrong first.
-    Status(status::StatusVerb);
-    /// Say why a port's guest has no address, or does not reach others, and what to do.
-    Why(why::WhyVerb);
-    /// Show what happened at a port lately.
-    Events(events::EventsVerb);
+    /// Say which object a flow serves, what it does, and how many packets it took.
+    Explain(explain::ExplainVerb);
+    /// Show how the flows of switches differ from those that they should have: what Sextant would change.
+    Plan(plan::PlanVerb);
     /// Show which flows a packet meets, table by table, and where it goes.
     Trace(trace::TraceVerb);
 }

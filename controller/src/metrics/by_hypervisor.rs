@@ -145,6 +145,19 @@ impl<M: HypervisorMetric> HypervisorFamily<M> {
         }
     }
 
+    /// All series: the values of their labels, and their values.
+    pub fn values(&self) -> Vec<((String, String), i64)> {
+        let series = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        let mut values = Vec::new();
+        for (hypervisor, of_it) in &*series {
+            for (second, metric) in of_it {
+                let labels = (hypervisor.to_string(), second.to_string());
+                values.push((labels, metric.value()));
+            }
+        }
+        values
+    }
+
     /// How many series there are.
     pub fn len(&self) -> usize {
         let series = self.series.read().unwrap_or_else(PoisonError::into_inner);

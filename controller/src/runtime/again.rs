@@ -145,6 +145,7 @@ differences! {
     ra,
     tunnel,
     control,
+    web,
     conntrack,
     metadata,
     punt,

@@ -19,6 +19,7 @@ use crate::state::Events;
 use crate::store::{Boxed, Store};
 use crate::stream::{Dialects, Listener, WhoIs};
 use crate::tls::{Expiries, Tls};
+use crate::web::{self, Web};
 use crate::{hypervisor, liveness, renumbering, scrape, switch};
 use sextant_model::Chassis;
 use std::net::SocketAddr;
@@ -35,6 +36,7 @@ pub(super) struct Sockets {
     openflow: TcpListener,
     ovsdb: TcpListener,
     metrics: TcpListener,
+    web: Option<TcpListener>,
     tls: Option<Tls>,
     hypervisor_tls: Option<Tls>,
 }
@@ -47,6 +49,12 @@ impl Sockets {
             openflow: listen("openflow_listen", config.openflow_listen)?,
             ovsdb: listen("ovsdb_listen", config.ovsdb_listen)?,
             metrics: listen("metrics_listen", config.metrics_listen)?,
+            web: config
+                .web
+                .listen
+                .0
+                .map(|address| listen("web.listen", address))
+                .transpose()?,
             tls: config.tls.open()?,
             hypervisor_tls: config.hypervisor_tls.files().open()?,
         })
@@ -103,8 +111,9 @@ impl Starting<'_> {
         tasks
             .sessions
             .add("the reader of the configuration", reload.run(hung_up));
+        let known = self.known(&hypervisors, &switches);
+        let web = Web::new(known.clone(), api.clone(), self.stopping.clone());
         if let Some(socket) = control {
-            let known = self.known(&hypervisors, &switches);
             let control = control::serve(socket, known, stopped(&self.stopping));
             tasks.web.add("control.socket", control);
         }
@@ -114,7 +123,7 @@ impl Starting<'_> {
                 .sessions
                 .add("the presence among controllers", presence);
         }
-        self.add_listeners(tasks, sockets, api, hypervisors, switches)
+        self.add_listeners(tasks, sockets, (api, web), hypervisors, switches)
     }
 
     fn hypervisors(
@@ -220,6 +229,7 @@ impl Starting<'_> {
             neighbors: switches.neighbors.clone(),
             history: switches.history.clone(),
             counters: switches.counters.clone(),
+            metrics: self.metrics.clone(),
             databases: hypervisors.seats.clone(),
             switches: switches.seats.clone(),
         }
@@ -247,7 +257,7 @@ impl Starting<'_> {
         self,
         tasks: &mut Tasks,
         sockets: Sockets,
-        api: Api,
+        (api, web): (Api, Web),
         hypervisors: hypervisor::HypervisorContext,
         switches: switch::SwitchContext,
     ) -> Result<(), RuntimeError> {
@@ -260,6 +270,11 @@ impl Starting<'_> {
         let tcp = on_threads(sockets.api, own)?;
         let served = self.serve_http("api", listener("api", tcp, &sockets.tls), api::service(api));
         tasks.web.add("api_listen", on(own.clone(), served));
+        if let Some(tcp) = sockets.web {
+            let page = listener("web", on_threads(tcp, own)?, &sockets.tls);
+            let page = self.serve_http("web", page, web::service(web));
+            tasks.web.add("web.listen", on(own.clone(), page));
+        }
         let tcp = on_threads(sockets.metrics, metrics)?;
         let scraped = scrape::service(self.metrics.clone());
         let scraped = self.serve_http("metrics", listener("metrics", tcp, &sockets.tls), scraped);

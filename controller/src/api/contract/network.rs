@@ -16,7 +16,7 @@ use crate::api::contract::shown::Slot;
 use crate::api::contract::ties::Ties;
 use crate::api::contract::values::{self, Invalid};
 use crate::api::contract::view::ResourceView;
-use segment::{Segment, type_name};
+use segment::Segment;
 use serde_json::Value;
 use sextant_model::{
     AddressScopeId, Claim, Facts, IndexedValue, Intent, IpVersion, Key, Mark, Meta, Network,
@@ -36,7 +36,7 @@ attributes! {
     writable("port_security_enabled") => stored port_security_enabled: bool = values::boolean;
     writable("is_default").show(show_default) => given is_default: bool = values::boolean;
     writable("dns_domain") => stored dns_domain: String = dns::domain;
-    fixed("provider:network_type") => given network_type: Option<String> = values::or_null(values::text(32)), |network| type_name(network.network_type);
+    fixed("provider:network_type") => given network_type: Option<String> = values::or_null(values::text(32)), |network| network.network_type.as_str();
     fixed("provider:physical_network") => given physical_network: Option<String> = values::or_null(values::text(64)), |network| &network.physical_network;
     fixed("provider:segmentation_id") => given segmentation_id: Option<i64> = values::or_null(values::integer), |network| network.segmentation_id;
     fixed("availability_zone_hints").no_filter() => given availability_zone_hints: () = values::nothing, |_network| NONE;

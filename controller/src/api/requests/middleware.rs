@@ -199,7 +199,7 @@ fn line(caller: &Caller, name: &CallerName) -> Option<String> {
 }
 
 /// In keystonemiddleware's words.
-fn unauthorized(identity: &Identity) -> Response {
+pub(crate) fn unauthorized(identity: &Identity) -> Response {
     let message = Unidentified::Nobody.to_string();
     let body = json!({"error": {"code": 401, "title": "Unauthorized", "message": message}});
     let mut response = (StatusCode::UNAUTHORIZED, Json(body)).into_response();

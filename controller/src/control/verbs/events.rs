@@ -1,9 +1,10 @@
 //! `sextant events`: what happened at a port lately.
 
-use super::ports::port_named;
+use super::named_port::port_named;
 use crate::clock;
 use crate::control::table::table;
 use crate::control::{Give, OperatorView, Verb, VerbError};
+use crate::port_history::PortEvent;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use sextant_model::PortId;
@@ -15,6 +16,10 @@ pub struct EventsVerb {
     /// The port: its id, its name, one of its addresses, or its MAC.
     #[arg(value_name = "PORT")]
     pub port: String,
+    /// Only events after the one of this number.
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    #[serde(default)]
+    pub after: u64,
 }
 
 /// An event, the oldest first.
@@ -36,22 +41,30 @@ pub struct EventRow {
     pub outcome: String,
 }
 
+impl EventRow {
+    /// What is shown of an event.
+    pub(crate) fn new(port_id: PortId, event: &PortEvent) -> Self {
+        Self {
+            port_id,
+            number: event.number,
+            first: clock::rfc3339(event.first),
+            last: clock::rfc3339(event.last),
+            times: event.times,
+            event: event.what.to_owned(),
+            outcome: event.outcome.clone().into_owned(),
+        }
+    }
+}
+
 impl Verb for EventsVerb {
     type Row = EventRow;
 
     fn answer(&self, known: &OperatorView, give: Give<'_, EventRow>) -> Result<(), VerbError> {
         let port = port_named(&known.snapshots.latest(), &self.port)?;
-        known.history.of(port.id).into_iter().try_for_each(|event| {
-            give(EventRow {
-                port_id: port.id,
-                number: event.number,
-                first: clock::rfc3339(event.first),
-                last: clock::rfc3339(event.last),
-                times: event.times,
-                event: event.what.to_owned(),
-                outcome: event.outcome.into_owned(),
-            })
-        })
+        let events = known.history.of(port.id);
+        let rows = events.iter().map(|event| EventRow::new(port.id, event));
+        rows.filter(|row| row.number > self.after)
+            .try_for_each(give)
     }
 
     fn show(&self, rows: &[EventRow]) -> String {

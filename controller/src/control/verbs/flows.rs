@@ -192,7 +192,8 @@ pub(super) fn stage_name(table: TableId) -> &'static str {
     Stage::of(table).map_or("", Stage::name)
 }
 
-fn cookie(text: &str) -> Result<u64, String> {
+/// Parses a cookie, as `ovs-ofctl` writes it or as a number.
+pub(super) fn cookie(text: &str) -> Result<u64, String> {
     let parsed = match text.strip_prefix("0x") {
         Some(hex) => u64::from_str_radix(hex, 16),
         None => text.parse(),

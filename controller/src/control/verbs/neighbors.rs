@@ -59,6 +59,10 @@ impl Verb for NeighborsVerb {
         Ok(())
     }
 
+    fn only_reads(&self) -> bool {
+        self.action.is_none()
+    }
+
     fn show(&self, rows: &[NeighborRow]) -> String {
         if self.action.is_some() {
             return String::new();

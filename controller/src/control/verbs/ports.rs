@@ -1,83 +1,184 @@
-//! Finds the port that a person means.
+//! `sextant ports`: each port on a line, with where it is and whether its flows are there.
 
-use crate::control::VerbError;
+use super::chassis_id;
+use crate::control::table::{or_dash, table};
+use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
-use sextant_model::{IndexedValue, MacAddr, Port, PortId};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use sextant_model::{ChassisId, MacAddr, NetworkId, Port, PortId};
+use std::fmt;
 use std::net::IpAddr;
-use std::ops::Bound;
-use std::sync::Arc;
 
-/// The port that is meant by an id, a name, an address or a MAC.
-///
-/// # Errors
-/// There is none, or there are several: their ids are in the text.
-pub(super) fn port_named(snapshot: &Snapshot, text: &str) -> Result<Arc<Port>, VerbError> {
-    match &candidates(snapshot, text)[..] {
-        [port] => Ok(port.clone()),
-        [] => Err(VerbError::Unfit(unknown(snapshot, text))),
-        several => {
-            let lines = several.iter().take(MOST_LISTED).map(|port| line(port));
-            let lines: Vec<String> = lines.collect();
-            let count = several.len();
-            Err(VerbError::Unfit(format!(
-                "{count} ports are meant by '{text}'; name one by its id:\n{}",
-                lines.join("\n")
-            )))
+/// Options of `ports`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PortsVerb {
+    /// Only ports of this network.
+    #[arg(long, value_name = "UUID")]
+    pub network: Option<NetworkId>,
+    /// Only ports that are plugged in on this hypervisor (its system-id).
+    #[arg(long, value_name = "NAME", value_parser = chassis_id)]
+    pub chassis: Option<ChassisId>,
+    /// Only ports that are plugged in and have no confirmed flows.
+    #[arg(long)]
+    pub waiting: bool,
+    /// At most so many.
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<usize>,
+    /// Only those after this one, in the order of ids.
+    #[arg(long, value_name = "UUID")]
+    pub after: Option<PortId>,
+}
+
+/// How far a port has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PortState {
+    /// It is disabled.
+    Disabled,
+    /// No interface of a hypervisor is for it.
+    Unplugged,
+    /// It is plugged in, and its switch has not confirmed its flows.
+    Waiting,
+    /// Its switch has confirmed its flows.
+    Active,
+    /// It is a router's, which is on every hypervisor that needs it.
+    Router,
+}
+
+/// A port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortRow {
+    /// Its id.
+    pub port_id: PortId,
+    /// Its name.
+    pub name: String,
+    /// Whose it is.
+    pub project_id: String,
+    /// Its network.
+    pub network_id: NetworkId,
+    /// Its MAC.
+    pub mac: MacAddr,
+    /// Its fixed addresses.
+    pub addresses: Vec<IpAddr>,
+    /// What uses it: `compute:nova`, `network:router_interface`, ….
+    pub device_owner: String,
+    /// Who uses it: the id of a server or router.
+    pub device_id: String,
+    /// How far it has come.
+    pub state: PortState,
+    /// Where it is plugged in.
+    pub chassis: Option<ChassisId>,
+    /// Its OpenFlow port there.
+    pub ofport: Option<u16>,
+}
+
+impl fmt::Display for PortState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Disabled => "disabled",
+            Self::Unplugged => "unplugged",
+            Self::Waiting => "WAITING",
+            Self::Active => "active",
+            Self::Router => "router",
+        })
+    }
+}
+
+impl Verb for PortsVerb {
+    type Row = PortRow;
+
+    fn answer(&self, known: &OperatorView, give: Give<'_, PortRow>) -> Result<(), VerbError> {
+        let snapshot = known.snapshots.latest();
+        // Only what the narrowest option names is looked at.
+        match (&self.chassis, self.network) {
+            (Some(chassis), _) => {
+                let here = snapshot.facts.ports_on(chassis);
+                let ports = here.filter_map(|id| snapshot.intent.ports.get(&id));
+                self.page(&snapshot, ports.map(|port| &**port), give)
+            }
+            (None, Some(network)) => {
+                let ports = snapshot.intent.ports_of(network);
+                self.page(&snapshot, ports.map(|port| &**port), give)
+            }
+            (None, None) => {
+                let ports = snapshot.intent.ports.values();
+                self.page(&snapshot, ports.map(|port| &**port), give)
+            }
         }
     }
-}
 
-const MOST_LISTED: usize = 20;
-
-fn candidates(snapshot: &Snapshot, text: &str) -> Vec<Arc<Port>> {
-    let intent = &snapshot.intent;
-    if let Ok(id) = text.parse::<PortId>() {
-        return intent.ports.get(&id).cloned().into_iter().collect();
+    fn show(&self, rows: &[PortRow]) -> String {
+        if rows.is_empty() {
+            return "no such ports\n".to_owned();
+        }
+        let head = ["PORT", "NAME", "MAC", "ADDRESSES", "STATE", "ON", "OFPORT"];
+        table(head, rows.iter().map(PortRow::cells))
     }
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return with_address(snapshot, address);
+}
+
+impl PortsVerb {
+    /// Those that are meant, as many as are asked for. All sources are in the order of ids.
+    fn page<'s>(
+        &self,
+        snapshot: &Snapshot,
+        ports: impl Iterator<Item = &'s Port>,
+        give: Give<'_, PortRow>,
+    ) -> Result<(), VerbError> {
+        ports
+            .filter(|port| self.after.is_none_or(|after| port.id > after))
+            .filter(|port| {
+                self.network
+                    .is_none_or(|network| port.network_id == network)
+            })
+            .map(|port| row(snapshot, port))
+            .filter(|row| !self.waiting || row.state == PortState::Waiting)
+            .take(self.limit.unwrap_or(usize::MAX))
+            .try_for_each(give)
     }
-    let mac = text.parse::<MacAddr>().ok();
-    let value = mac.map_or(IndexedValue::Name(text), IndexedValue::Mac);
-    let all = (Bound::Unbounded, Bound::Unbounded);
-    let ids = intent.ids_with::<PortId>(value, all).into_iter().flatten();
-    let ports = ids.filter_map(|id| intent.ports.get(&id));
-    // Different values may be found by one digest.
-    let is_meant = |port: &&Arc<Port>| match mac {
-        Some(mac) => port.mac_address == mac,
-        None => port.meta.name == text,
-    };
-    ports.filter(is_meant).cloned().collect()
 }
 
-/// A fixed address, or the link-local address of the port's MAC.
-fn with_address(snapshot: &Snapshot, address: IpAddr) -> Vec<Arc<Port>> {
-    let intent = &snapshot.intent;
-    let holders: Vec<_> = intent.holders_of(address).cloned().collect();
-    if !holders.is_empty() {
-        return holders;
+/// What is shown of a port.
+pub(super) fn row(snapshot: &Snapshot, port: &Port) -> PortRow {
+    let binding = snapshot.facts.binding(port.id);
+    PortRow {
+        port_id: port.id,
+        name: port.meta.name.clone(),
+        project_id: port.meta.project_id.clone(),
+        network_id: port.network_id,
+        mac: port.mac_address,
+        addresses: port.fixed_ips.iter().map(|ip| ip.ip_address).collect(),
+        device_owner: port.device_owner.clone(),
+        device_id: port.device_id.clone(),
+        state: state(snapshot, port),
+        chassis: binding.map(|binding| binding.chassis.clone()),
+        ofport: binding.and_then(|binding| binding.ofport),
     }
-    let is_own = |port: &&Arc<Port>| IpAddr::from(port.mac_address.link_local()) == address;
-    intent.ports.values().filter(is_own).cloned().collect()
 }
 
-fn line(port: &Port) -> String {
-    let addresses = port.fixed_ips.iter().map(|fixed| fixed.ip_address);
-    let addresses: Vec<String> = addresses.map(|address| address.to_string()).collect();
-    let network = port.network_id;
-    format!("{}  network {network}  {}", port.id, addresses.join(", "))
+fn state(snapshot: &Snapshot, port: &Port) -> PortState {
+    let facts = &snapshot.facts;
+    match facts.binding(port.id) {
+        _ if !port.admin_state_up => PortState::Disabled,
+        _ if port.is_of_router() => PortState::Router,
+        None => PortState::Unplugged,
+        Some(_) if facts.active().contains(&port.id) => PortState::Active,
+        Some(_) => PortState::Waiting,
+    }
 }
 
-/// An interface may carry the id of a port that does not exist.
-fn unknown(snapshot: &Snapshot, text: &str) -> String {
-    let id = text.parse::<PortId>().ok();
-    let plugged = id.and_then(|id| snapshot.facts.plugged().get(&id));
-    match plugged {
-        Some(plugged) => format!(
-            "no port has the id {text}, but an interface on {} has it as iface-id: was the port deleted, or is the \
-             iface-id wrong?",
-            plugged.chassis
-        ),
-        None => format!("no port has '{text}' as id, name, address or MAC"),
+impl PortRow {
+    fn cells(&self) -> [String; 7] {
+        let addresses: Vec<String> = self.addresses.iter().map(IpAddr::to_string).collect();
+        [
+            self.port_id.to_string(),
+            or_dash(Some(&self.name).filter(|name| !name.is_empty())),
+            self.mac.to_string(),
+            or_dash((!addresses.is_empty()).then(|| addresses.join(", "))),
+            self.state.to_string(),
+            or_dash(self.chassis.as_ref()),
+            or_dash(self.ofport),
+        ]
     }
 }

@@ -6,7 +6,7 @@ mod place;
 mod ways;
 
 use super::finding::{Finding, FindingState};
-use super::ports::port_named;
+use super::named_port::port_named;
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::flow_counters::NoCounters;
 use crate::port_history::PortEvent;

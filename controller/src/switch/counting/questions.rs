@@ -1,13 +1,10 @@
 //! Passes people's questions on to the switch: how many packets did its flows take?
 
-use crate::flow_counters::CounterQuestion;
-use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
+use crate::flow_counters::{CounterQuestion, MOST_ASKED, NoCounters};
+use rust_openflow::multipart::FlowStats;
 use rust_openflow::{Message, MultipartBody, MultipartRequest, Xid};
 use std::collections::BTreeMap;
 use tokio::sync::oneshot;
-
-/// An answer takes memory: what is beyond these is left out.
-const MOST_COUNTED: usize = 4096;
 
 /// The questions that the switch has not answered yet.
 #[derive(Debug, Default)]
@@ -16,7 +13,7 @@ pub(super) struct Unanswered(BTreeMap<Xid, PendingQuestion>);
 #[derive(Debug)]
 struct PendingQuestion {
     flows: Vec<FlowStats>,
-    answer: oneshot::Sender<Vec<FlowStats>>,
+    answer: oneshot::Sender<Result<Vec<FlowStats>, NoCounters>>,
 }
 
 impl Unanswered {
@@ -27,11 +24,7 @@ impl Unanswered {
         send: impl FnOnce(&Message) -> Option<Xid>,
     ) {
         self.0.retain(|_, asked| !asked.answer.is_closed());
-        let request = FlowStatsRequest {
-            matches: question.matches,
-            ..FlowStatsRequest::all()
-        };
-        let request = Message::MultipartRequest(MultipartRequest::Flow(request));
+        let request = Message::MultipartRequest(MultipartRequest::Flow(question.request));
         if let Some(xid) = send(&request) {
             let (flows, answer) = (vec![], question.answer);
             self.0.insert(xid, PendingQuestion { flows, answer });
@@ -49,14 +42,16 @@ impl Unanswered {
             return;
         };
         if let MultipartBody::Flow(flows) = &reply.body {
-            let room = MOST_COUNTED.saturating_sub(asked.flows.len());
-            asked.flows.extend(flows.iter().take(room).cloned());
+            asked.flows.extend(flows.iter().cloned());
         }
-        if reply.more {
+        // Who asked may have left.
+        let _ = if asked.flows.len() > MOST_ASKED {
+            asked.answer.send(Err(NoCounters::TooMany))
+        } else if reply.more {
             self.0.insert(xid, asked);
+            return;
         } else {
-            // Who asked may have left.
-            let _ = asked.answer.send(asked.flows);
-        }
+            asked.answer.send(Ok(asked.flows))
+        };
     }
 }

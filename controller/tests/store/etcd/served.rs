@@ -44,7 +44,9 @@ impl Controller {
         for (name, port) in ["api", "openflow", "ovsdb", "metrics"].iter().zip(ports) {
             text += &format!("{name}_listen = '[::1]:{port}'\n");
         }
-        text += &format!("control.socket = ''\n[store]\nkind = 'etcd'\nendpoints = {urls:?}\n");
+        text += &format!(
+            "control.socket = ''\nweb.listen = ''\n[store]\nkind = 'etcd'\nendpoints = {urls:?}\n"
+        );
         text += "[quotas]\nquota_port = -1\n";
         let file = folder.0.join("sextant.toml");
         std::fs::write(&file, text).unwrap();

@@ -1,4 +1,4 @@
-//! Metrics, and the dashboard on a real Prometheus.
+//! Metrics, and the dashboards on a real Prometheus.
 
 use crate::story::world::SOON;
 use crate::story::{Guests, Narrator, Outcome, Point, World, ensure};
@@ -7,7 +7,7 @@ use serde_json::json;
 
 pub(super) const POINT: Point = Point {
     number: 10,
-    title: "Prometheus scrapes it, and every panel of the Grafana dashboard has samples",
+    title: "Prometheus scrapes it, and every panel of the Grafana dashboards has samples",
     asked: "prometheus with grafana/prometheus/prometheus.yml; each panel's query",
     run,
 };
@@ -46,7 +46,7 @@ fn run(world: &mut World, narrator: &mut Narrator) -> Outcome {
 fn panels(world: &mut World, narrator: &mut Narrator) -> Outcome {
     let prometheus = Prometheus::start(&world.lab)?;
     narrator.observe("prometheus scrapes it, every target up");
-    let queries = Dashboard::sextant()?.queries("5s")?;
+    let queries = Dashboard::all_queries("5s")?;
     let (lab, _, guests) = world.ready()?;
     let mut without: Vec<_> = queries.iter().collect();
     let answered = wait_for("samples for every panel", SOON * 2, || {
@@ -54,7 +54,10 @@ fn panels(world: &mut World, narrator: &mut Narrator) -> Outcome {
         without.retain(|query| !has_samples(&prometheus, &query.expr));
         let missing: Vec<String> = without
             .iter()
-            .map(|query| format!("{} {}: {}", query.panel, query.reference, query.expr))
+            .map(|query| {
+                let (dashboard, panel, letter) = (&query.dashboard, &query.panel, &query.reference);
+                format!("{dashboard}: {panel} {letter}: {}", query.expr)
+            })
             .collect();
         if missing.is_empty() {
             Ok(())
@@ -64,7 +67,7 @@ fn panels(world: &mut World, narrator: &mut Narrator) -> Outcome {
     });
     answered?;
     narrator.observe(format_args!(
-        "{} queries of the dashboard's panels: all have samples",
+        "{} queries of the dashboards' panels: all have samples",
         queries.len()
     ));
     world.prometheus = Some(prometheus);

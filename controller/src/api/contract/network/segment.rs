@@ -85,7 +85,7 @@ impl Segment {
 impl AskedSegment {
     fn tunnel(self, kind: NetworkType) -> Result<Segment, ApiError> {
         if self.physical.is_some() {
-            let name = type_name(kind).to_uppercase();
+            let name = kind.as_str().to_uppercase();
             return Err(ApiError::invalid_input(format!(
                 "provider:physical_network specified for {name} network"
             )));
@@ -118,16 +118,6 @@ pub(super) fn claimed(network: &Network) -> Option<Key> {
         .segmentation_id
         .and_then(|id| u16::try_from(id).ok());
     Some(Key::Claim(Claim::Segment(physical, vlan)))
-}
-
-pub(super) fn type_name(kind: NetworkType) -> &'static str {
-    match kind {
-        NetworkType::Vxlan => "vxlan",
-        NetworkType::Gre => "gre",
-        NetworkType::Geneve => "geneve",
-        NetworkType::Flat => "flat",
-        NetworkType::Vlan => "vlan",
-    }
 }
 
 /// A physical network that some hypervisor is attached to.

@@ -6,7 +6,7 @@ use crate::control::OperatorView;
 use crate::control::verbs::finding::Finding;
 use crate::flow_counters::NoCounters;
 use crate::port_history::PortEvent;
-use rust_openflow::multipart::FlowStats;
+use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
 use rust_openflow::{Field, Match};
 use sextant_flows::pipeline::Stage;
 use sextant_model::{Binding, Direction, IpVersion, Ipv6Mode};
@@ -28,8 +28,11 @@ pub(super) fn sent(
     binding: Option<&Binding>,
 ) -> Option<Result<Sent, NoCounters>> {
     let binding = binding?;
-    let matches = Match::new().with(Field::IN_PORT, binding.ofport?);
-    let flows = known.counters.ask(&binding.chassis, matches);
+    let from_guest = FlowStatsRequest {
+        matches: Match::new().with(Field::IN_PORT, binding.ofport?),
+        ..FlowStatsRequest::all()
+    };
+    let flows = known.counters.ask(&binding.chassis, from_guest);
     Some(flows.map(|flows| counted(&flows)))
 }
 
@@ -66,6 +69,8 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
 
 fn traffic(case: &Case<'_>, sent: &Result<Sent, NoCounters>) -> Finding {
     const CHECK: &str = "guest";
+    /// A guest may be quiet for so many seconds.
+    const LEAST: u32 = 5;
     let port = case.port;
     let sent = match sent {
         Ok(sent) => sent,
@@ -85,6 +90,11 @@ fn traffic(case: &Case<'_>, sent: &Result<Sent, NoCounters>) -> Finding {
     let mac = port.mac_address;
     let fewest_passed = own.unwrap_or(packets);
     match packets.saturating_sub(fewest_passed) {
+        _ if packets == 0 && seconds < LEAST => Finding::unclear(
+            CHECK,
+            format!("Its flows are there for {seconds} s only, and the guest has sent nothing since."),
+            "ask again in a few seconds".to_owned(),
+        ),
         _ if packets == 0 => Finding::bad(
             CHECK,
             format!("The guest has sent nothing in {seconds} s."),

@@ -1,0 +1,172 @@
+//! `sextant hypervisors`: each hypervisor on a line, with what is wrong of it.
+
+use crate::control::table::{or_dash, table};
+use crate::control::{Give, OperatorView, Verb, VerbError};
+use crate::snapshot::Snapshot;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use sextant_model::{Chassis, ChassisId};
+use std::fmt;
+use std::net::IpAddr;
+
+/// Options of `hypervisors`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HypervisorsVerb {}
+
+/// How a hypervisor is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Connected {
+    /// Its database and its switch are.
+    Both,
+    /// Its switch is not.
+    DatabaseOnly,
+    /// Its database is not.
+    SwitchOnly,
+    /// Neither is, to this controller. Another one owns it.
+    Elsewhere,
+    /// Neither is, to any controller that is known.
+    Gone,
+}
+
+/// A hypervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HypervisorRow {
+    /// Its `system-id`.
+    pub chassis: ChassisId,
+    /// How it is connected.
+    pub connected: Connected,
+    /// The controller that owns it, where there are several.
+    pub owner: Option<String>,
+    /// The tunnel protocol that its peers use.
+    pub encap: String,
+    /// Its tunnel endpoints.
+    pub endpoints: Vec<IpAddr>,
+    /// How many ports of guests are plugged in there.
+    pub ports: usize,
+    /// How many of them have confirmed flows.
+    pub active: usize,
+    /// How many routers have their gateway there.
+    pub gateways: usize,
+    /// The physical networks that it is on.
+    pub physical_networks: Vec<String>,
+    /// The hypervisors that it hears nothing of through their tunnel.
+    pub silent_tunnels: Vec<ChassisId>,
+    /// How many flows its switch refuses.
+    pub refused_flows: usize,
+}
+
+impl fmt::Display for Connected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Both => "yes",
+            Self::DatabaseOnly => "NO SWITCH",
+            Self::SwitchOnly => "NO DATABASE",
+            Self::Elsewhere => "elsewhere",
+            Self::Gone => "GONE",
+        })
+    }
+}
+
+impl Verb for HypervisorsVerb {
+    type Row = HypervisorRow;
+
+    fn answer(&self, known: &OperatorView, give: Give<'_, HypervisorRow>) -> Result<(), VerbError> {
+        let snapshot = known.snapshots.latest();
+        let mut all = snapshot.facts.chassis().values();
+        all.try_for_each(|chassis| give(row(known, &snapshot, chassis)))
+    }
+
+    fn show(&self, rows: &[HypervisorRow]) -> String {
+        if rows.is_empty() {
+            return "no hypervisor has joined: docs/guides/hypervisors.md\n".to_owned();
+        }
+        let head = [
+            "HYPERVISOR",
+            "CONNECTED",
+            "OWNER",
+            "ENCAP",
+            "ENDPOINTS",
+            "PORTS",
+            "ACTIVE",
+            "GATEWAYS",
+            "PHYSICAL NETWORKS",
+            "WRONG",
+        ];
+        table(head, rows.iter().map(HypervisorRow::cells))
+    }
+}
+
+fn row(known: &OperatorView, snapshot: &Snapshot, chassis: &Chassis) -> HypervisorRow {
+    let (id, facts) = (&chassis.id, &snapshot.facts);
+    let ports: Vec<_> = facts.ports_on(id).collect();
+    let active = ports.iter().filter(|port| facts.active().contains(*port));
+    let shortfall = facts.shortfall(id);
+    HypervisorRow {
+        chassis: id.clone(),
+        connected: connected(known, snapshot, chassis),
+        owner: facts
+            .owners()
+            .get(id)
+            .map(|owner| owner.controller.to_string()),
+        encap: chassis.encap.kind.to_string(),
+        endpoints: chassis.encap.endpoints.addresses().collect(),
+        active: active.count(),
+        ports: ports.len(),
+        gateways: facts.gateways_on(id).count(),
+        physical_networks: chassis.bridge_mappings.keys().cloned().collect(),
+        silent_tunnels: facts.unheard(id).cloned().collect(),
+        refused_flows: shortfall.map_or(0, |shortfall| shortfall.flows.len()),
+    }
+}
+
+fn connected(known: &OperatorView, snapshot: &Snapshot, chassis: &Chassis) -> Connected {
+    let id = &chassis.id;
+    match (known.databases.is_taken(id), known.switches.is_taken(id)) {
+        (true, true) => Connected::Both,
+        (true, false) if chassis.observed => Connected::DatabaseOnly,
+        (false, true) => Connected::SwitchOnly,
+        _ if snapshot.facts.gone().contains(id) => Connected::Gone,
+        _ if !chassis.observed && snapshot.facts.owners().contains_key(id) => Connected::Elsewhere,
+        _ => Connected::Gone,
+    }
+}
+
+impl HypervisorRow {
+    fn cells(&self) -> [String; 10] {
+        let endpoints: Vec<String> = self.endpoints.iter().map(IpAddr::to_string).collect();
+        [
+            self.chassis.to_string(),
+            self.connected.to_string(),
+            or_dash(self.owner.as_ref()),
+            self.encap.clone(),
+            endpoints.join(","),
+            self.ports.to_string(),
+            self.active.to_string(),
+            self.gateways.to_string(),
+            or_dash(listed(&self.physical_networks)),
+            or_dash(self.wrong()),
+        ]
+    }
+
+    /// What is wrong of it, besides its connections.
+    fn wrong(&self) -> Option<String> {
+        let mut wrong = Vec::new();
+        if self.active < self.ports {
+            wrong.push(format!("{} ports without flows", self.ports - self.active));
+        }
+        if self.refused_flows > 0 {
+            wrong.push(format!("refuses {} flows", self.refused_flows));
+        }
+        if !self.silent_tunnels.is_empty() {
+            let peers: Vec<&str> = self.silent_tunnels.iter().map(ChassisId::as_str).collect();
+            wrong.push(format!("hears nothing of {}", peers.join(",")));
+        }
+        listed(&wrong).map(|wrong| wrong.replace(',', ", "))
+    }
+}
+
+fn listed(texts: &[String]) -> Option<String> {
+    (!texts.is_empty()).then(|| texts.join(","))
+}

@@ -1,0 +1,135 @@
+//! `sextant routers`: each router on a line, with its networks and its way out.
+
+use crate::control::table::{or_dash, table};
+use crate::control::{Give, OperatorView, Verb, VerbError};
+use crate::snapshot::Snapshot;
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use sextant_model::{ChassisId, NetworkId, Port, Router, RouterId};
+use std::net::IpAddr;
+
+/// Options of `routers`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RoutersVerb {
+    /// At most so many.
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<usize>,
+    /// Only those after this one, in the order of ids.
+    #[arg(long, value_name = "UUID")]
+    pub after: Option<RouterId>,
+}
+
+/// A router.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouterRow {
+    /// Its id.
+    pub router_id: RouterId,
+    /// Its name.
+    pub name: String,
+    /// Whose it is.
+    pub project_id: String,
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// Its interfaces.
+    pub interfaces: Vec<InterfaceSummary>,
+    /// Its way out of the cloud, if it has one.
+    pub gateway: Option<GatewaySummary>,
+}
+
+/// An interface of a router.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceSummary {
+    /// The network.
+    pub network_id: NetworkId,
+    /// The router's addresses there.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// The external gateway of a router.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewaySummary {
+    /// The external network.
+    pub network_id: NetworkId,
+    /// The router's addresses there.
+    pub addresses: Vec<IpAddr>,
+    /// The hypervisor that has it. `None`: none can.
+    pub chassis: Option<ChassisId>,
+}
+
+impl Verb for RoutersVerb {
+    type Row = RouterRow;
+
+    fn answer(&self, known: &OperatorView, give: Give<'_, RouterRow>) -> Result<(), VerbError> {
+        let snapshot = known.snapshots.latest();
+        let routers = snapshot.intent.routers.values();
+        routers
+            .filter(|router| self.after.is_none_or(|after| router.id > after))
+            .take(self.limit.unwrap_or(usize::MAX))
+            .try_for_each(|router| give(row(&snapshot, router)))
+    }
+
+    fn show(&self, rows: &[RouterRow]) -> String {
+        if rows.is_empty() {
+            return "no such routers\n".to_owned();
+        }
+        let head = ["ROUTER", "NAME", "ENABLED", "INTERFACES", "GATEWAY", "ON"];
+        table(head, rows.iter().map(RouterRow::cells))
+    }
+}
+
+fn row(snapshot: &Snapshot, router: &Router) -> RouterRow {
+    let (intent, facts) = (&snapshot.intent, &snapshot.facts);
+    let interfaces = intent.interfaces_of(router.id);
+    let port = intent.gateway_of(router.id);
+    let placed = facts.gateways().get(&router.id);
+    let gateway = router.external_gateway.map(|gateway| GatewaySummary {
+        network_id: gateway.network_id,
+        addresses: port.map_or_else(Vec::new, |port| addresses(port)),
+        chassis: placed.map(|(chassis, _)| chassis.clone()),
+    });
+    RouterRow {
+        router_id: router.id,
+        name: router.meta.name.clone(),
+        project_id: router.meta.project_id.clone(),
+        enabled: router.admin_state_up,
+        interfaces: interfaces.map(|port| interface(port)).collect(),
+        gateway,
+    }
+}
+
+fn interface(port: &Port) -> InterfaceSummary {
+    InterfaceSummary {
+        network_id: port.network_id,
+        addresses: addresses(port),
+    }
+}
+
+fn addresses(port: &Port) -> Vec<IpAddr> {
+    port.fixed_ips.iter().map(|ip| ip.ip_address).collect()
+}
+
+fn joined<T: ToString>(parts: impl IntoIterator<Item = T>) -> Option<String> {
+    let parts: Vec<String> = parts.into_iter().map(|part| part.to_string()).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+impl RouterRow {
+    fn cells(&self) -> [String; 6] {
+        let inside = self.interfaces.iter().flat_map(|inside| &inside.addresses);
+        let gateway = self.gateway.as_ref();
+        let outside = gateway.and_then(|gateway| joined(&gateway.addresses));
+        let on = gateway.map(|gateway| match &gateway.chassis {
+            Some(chassis) => chassis.to_string(),
+            None => "NO HYPERVISOR".to_owned(),
+        });
+        [
+            self.router_id.to_string(),
+            or_dash(Some(&self.name).filter(|name| !name.is_empty())),
+            if self.enabled { "yes" } else { "NO" }.to_owned(),
+            or_dash(joined(inside)),
+            or_dash(outside),
+            or_dash(on),
+        ]
+    }
+}

@@ -1,0 +1,239 @@
+// What the page shows: a view is a function that asks, and makes the content.
+
+import { ask } from "./ask.js";
+import { duration, findings, joined, link, make, named, state, table, terms } from "./elements.js";
+import { topology } from "./topology.js";
+
+const PAGE = 100;
+
+/// The views of the menu, by their place in the address.
+export const MENU = [
+  ["", "Overview", overview],
+  ["hypervisors", "Hypervisors", hypervisors],
+  ["networks", "Networks", networks],
+  ["routers", "Routers", routers],
+  ["ports", "Ports", ports],
+  ["prefixes", "Prefixes", prefixes],
+  ["outside", "Outside", outside],
+  ["drops", "Drops", drops],
+];
+
+/// The views of one object each.
+export const OBJECTS = { hypervisor, network, router, search };
+
+async function overview() {
+  const [status, all, some, ways] = await Promise.all([
+    ask("status"), ask("hypervisors"), ask("networks", { limit: 1000 }), ask("routers", { limit: 1000 }),
+  ]);
+  return ["The cloud", [
+    findings("What was looked at, what is wrong first", status),
+    make("h2", null, "From the outside in"),
+    topology(some, ways),
+    make("h2", null, `Hypervisors (${all.length})`),
+    tiles(all),
+  ]];
+}
+
+function tiles(rows) {
+  const entries = rows.map((row) => {
+    const wrong = isWrong(row);
+    const words = `${row.chassis}: ${row.ports} ports${wrong ? ", look here" : ""}`;
+    return make("li", null, link(["hypervisor", row.chassis], row.chassis, { class: wrong ? "wrong" : null, title: words, "aria-label": words }));
+  });
+  return make("ul", { class: rows.length > 60 ? "tiles many" : "tiles" }, entries);
+}
+
+function isWrong(row) {
+  const lost = row.connected !== "both" && row.connected !== "elsewhere";
+  return lost || row.active < row.ports || row.refused_flows > 0 || row.silent_tunnels.length > 0;
+}
+
+const CONNECTED = {
+  both: ["good", "connected"],
+  database_only: ["bad", "no switch"],
+  switch_only: ["bad", "no database"],
+  elsewhere: ["good", "elsewhere"],
+  gone: ["bad", "gone"],
+};
+
+async function hypervisors() {
+  return ["Hypervisors", [table("All hypervisors", [
+    ["Name", (row) => link(["hypervisor", row.chassis], row.chassis)],
+    ["Connected", (row) => state(...CONNECTED[row.connected])],
+    ["Owner", (row) => row.owner],
+    ["Tunnels", (row) => `${row.encap} to ${row.endpoints.join(", ")}`],
+    ["Ports", (row) => row.ports],
+    ["Active", (row) => row.active],
+    ["Gateways", (row) => row.gateways],
+    ["Silent tunnels", (row) => row.silent_tunnels.length],
+    ["Refused flows", (row) => row.refused_flows],
+  ], await ask("hypervisors"))]];
+}
+
+async function hypervisor(id) {
+  const [all, lost, some] = await Promise.all([
+    ask("hypervisors"), ask("drops", { chassis: id }), ask("networks", { chassis: id }),
+  ]);
+  const row = all.find((one) => one.chassis === id);
+  if (!row) throw new Error(`there is no hypervisor ${id}`);
+  return [`Hypervisor ${id}`, [
+    terms([
+      ["Connected", state(...CONNECTED[row.connected])],
+      ["Owner", row.owner],
+      ["Tunnels", `${row.encap} to ${row.endpoints.join(", ")}`],
+      ["Physical networks", row.physical_networks.join(", ") || "none"],
+      ["Gateways", String(row.gateways)],
+      ["Hears nothing of", joined(row.silent_tunnels.map((peer) => link(["hypervisor", peer], peer)))],
+      ["Refused flows", String(row.refused_flows)],
+    ]),
+    make("h2", null, "Networks with guests here"),
+    networkTable(some),
+    make("h2", null, "Drops"),
+    dropTable(lost),
+    make("h2", null, "Ports"),
+    await paged("ports", { chassis: id }, "port_id", portTable),
+  ]];
+}
+
+function networkTable(rows) {
+  return table("Networks", [
+    ["Name", (row) => named("network", row.network_id, row.name)],
+    ["Kind", (row) => [row.kind, row.external ? ", external" : "", row.enabled ? null : state("bad", "disabled")]],
+    ["Subnets", (row) => joined(row.subnets.map((subnet) => `${subnet.cidr ?? "awaits a prefix"} (${subnet.mode})`))],
+    ["Routers", (row) => joined(row.routers.map((id) => named("router", id)))],
+    ["Ports", (row) => row.ports],
+    ["Plugged in", (row) => row.plugged],
+    ["Active", (row) => row.active],
+    ["Hypervisors", (row) => row.hypervisors],
+  ], rows);
+}
+
+async function networks() {
+  return ["Networks", [await paged("networks", {}, "network_id", networkTable)]];
+}
+
+async function network(id) {
+  const rows = await ask("networks");
+  const row = rows.find((one) => one.network_id === id);
+  if (!row) throw new Error(`there is no network ${id}`);
+  return [`Network ${row.name || id}`, [
+    networkTable([row]),
+    make("h2", null, "Ports"),
+    await paged("ports", { network: id }, "port_id", portTable),
+  ]];
+}
+
+function routerTable(rows) {
+  return table("Routers", [
+    ["Name", (row) => named("router", row.router_id, row.name)],
+    ["Enabled", (row) => (row.enabled ? "yes" : state("bad", "no"))],
+    ["Interfaces", (row) => joined(row.interfaces.map((inside) => [named("network", inside.network_id), ` ${inside.addresses.join(", ")}`]))],
+    ["Gateway", (row) => (row.gateway ? [named("network", row.gateway.network_id), ` ${row.gateway.addresses.join(", ")}`] : null)],
+    ["On", (row) => (row.gateway ? (row.gateway.chassis ? link(["hypervisor", row.gateway.chassis], row.gateway.chassis) : state("bad", "no hypervisor")) : null)],
+  ], rows);
+}
+
+async function routers() {
+  return ["Routers", [await paged("routers", {}, "router_id", routerTable)]];
+}
+
+async function router(id) {
+  const row = (await ask("routers")).find((one) => one.router_id === id);
+  if (!row) throw new Error(`there is no router ${id}`);
+  return [`Router ${row.name || id}`, [routerTable([row])]];
+}
+
+const PORT = {
+  disabled: ["note", "disabled"],
+  unplugged: ["unclear", "unplugged"],
+  waiting: ["bad", "waiting"],
+  active: ["good", "active"],
+  router: ["good", "router"],
+};
+
+function portTable(rows) {
+  return table("Ports", [
+    ["Name", (row) => named("port", row.port_id, row.name)],
+    ["State", (row) => state(...PORT[row.state])],
+    ["Addresses", (row) => row.addresses.join(", ")],
+    ["MAC", (row) => make("span", { class: "id" }, row.mac)],
+    ["Network", (row) => named("network", row.network_id)],
+    ["On", (row) => (row.chassis ? link(["hypervisor", row.chassis], row.chassis) : null)],
+    ["OpenFlow port", (row) => row.ofport],
+    ["Used by", (row) => row.device_owner],
+  ], rows);
+}
+
+async function ports() {
+  return ["Ports", [await paged("ports", {}, "port_id", portTable)]];
+}
+
+/// The first rows, and a button for more.
+async function paged(verb, options, key, shown) {
+  const first = await ask(verb, { ...options, limit: PAGE });
+  const place = make("div", null, shown(first));
+  let rows = first;
+  const more = make("button", { type: "button", click: async () => {
+    const next = await ask(verb, { ...options, limit: PAGE, after: rows.at(-1)[key] });
+    rows = rows.concat(next);
+    place.replaceChildren(shown(rows));
+    more.hidden = next.length < PAGE;
+  } }, `${PAGE} more`);
+  more.hidden = first.length < PAGE;
+  return [place, more];
+}
+
+async function prefixes() {
+  return ["Prefixes", [table("Subnets of prefix delegation", [
+    ["Subnet", (row) => row.name || row.subnet_id.slice(0, 8)],
+    ["Prefix", (row) => row.cidr ?? state("bad", "awaited")],
+    ["Delegated", (row) => row.delegated],
+    ["Router", (row) => (row.router_id ? named("router", row.router_id) : null)],
+    ["On", (row) => row.chassis],
+    ["Renewed in", (row) => duration(row.renewed_in)],
+    ["Preferred for", (row) => duration(row.preferred_for)],
+    ["Valid for", (row) => duration(row.valid_for)],
+  ], await ask("prefixes"))]];
+}
+
+async function outside() {
+  const [neighbors, ways] = await Promise.all([ask("neighbors"), ask("routers")]);
+  return ["Outside", [
+    make("h2", null, "Routers with a gateway"),
+    routerTable(ways.filter((row) => row.gateway)),
+    make("h2", null, "Neighbors on external networks"),
+    table("Neighbors", [
+      ["Address", (row) => row.address],
+      ["MAC", (row) => (row.mac ? make("span", { class: "id" }, row.mac) : state("bad", "does not answer"))],
+      ["State", (row) => row.state],
+      ["Default router", (row) => (row.default_router ? "yes" : null)],
+      ["Seen from", (row) => link(["hypervisor", row.chassis], row.chassis)],
+      ["Network", (row) => named("network", row.network_id)],
+    ], neighbors),
+  ]];
+}
+
+function dropTable(rows) {
+  return table("Packets that no flow took", [
+    ["Hypervisor", (row) => link(["hypervisor", row.chassis], row.chassis)],
+    ["Table", (row) => row.stage],
+    ["Packets", (row) => row.packets],
+    ["The table asks", (row) => row.asks],
+  ], [...rows].sort((one, other) => other.packets - one.packets));
+}
+
+async function drops() {
+  return ["Drops", [dropTable(await ask("drops"))]];
+}
+
+const PLACES = { "security group": null, subnet: null };
+
+async function search(text) {
+  const rows = await ask("search", { text });
+  return [`“${text}”`, [rows.length ? table("What may be meant", [
+    ["Kind", (row) => row.kind],
+    ["Name", (row) => (row.kind in PLACES ? row.name || row.id : named(row.kind, row.id, row.name))],
+    ["Id", (row) => make("span", { class: "id" }, row.id)],
+    ["Detail", (row) => row.detail],
+  ], rows) : make("p", null, "Nothing is meant by that.")]];
+}
