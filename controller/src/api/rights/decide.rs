@@ -147,9 +147,9 @@ fn has_value(field: &FieldCheck, caller: &Caller, target: &Target<'_>) -> bool {
     };
     match &field.wanted {
         Wanted::Pattern(pattern) => pattern.is_match(&python::text(&value)),
-        Wanted::Text(text) => match &value {
-            Value::Bool(truth) => values::boolean(&Value::from(text.as_str())) == Ok(*truth),
-            value => python::text(value) == *text,
+        Wanted::Text(text) => match value.as_bool() {
+            Some(truth) => values::boolean(&Value::from(text.as_str())) == Ok(truth),
+            None => python::text(&value) == *text,
         },
     }
 }
