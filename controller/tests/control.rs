@@ -12,6 +12,7 @@ mod cloud;
 use cloud::Cloud;
 use sextant_controller::control::{self, ControlSocket, OperatorView};
 use sextant_controller::flow_counters::FlowCounters;
+use sextant_controller::metrics::Metrics;
 use sextant_controller::neighbors::{Neighbor, Neighbors};
 use sextant_controller::port_history::PortHistory;
 use sextant_controller::seat::Seats;
@@ -50,6 +51,7 @@ impl Door {
             neighbors: neighbors.clone(),
             history: PortHistory::default(),
             counters: FlowCounters::default(),
+            metrics: Metrics::new().unwrap(),
             databases: Seats::default(),
             switches: Seats::default(),
         };
