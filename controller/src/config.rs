@@ -34,7 +34,7 @@ pub use quotas::Quotas;
 pub use store::{StoreConfig, StoreKind};
 pub use web::{WebConfig, WebListen};
 
-use crate::api;
+use crate::api::{self, PolicyError};
 use crate::logging;
 use crate::outgoing::TrustError;
 use crate::tls::{TlsError, TlsFiles};
@@ -68,6 +68,8 @@ pub struct Config {
     /// The networks of the proxies whose headers name the caller, with [`Auth::Headers`].
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
+    /// The operator's rules of who may do what, as oslo.policy's file has them. Empty: Neutron's default rules.
+    pub policy_file: PathBuf,
     /// How tokens are validated, with [`Auth::Keystone`].
     pub keystone: KeystoneConfig,
     /// Whether and where Nova is told what happens to its guests' ports.
@@ -181,6 +183,9 @@ pub enum ConfigError {
         /// Which file, and why.
         error: TlsError,
     },
+    /// The file of rules cannot be used.
+    #[error("policy_file = {0}")]
+    Policy(#[from] PolicyError),
     /// The authorities of Keystone's certificate cannot be used.
     #[error("keystone.cafile = {0}")]
     Authorities(TrustError),
@@ -224,6 +229,7 @@ impl Default for Config {
             metrics_per_hypervisor: true,
             auth: Auth::None,
             trusted_proxies: api::loopback(),
+            policy_file: PathBuf::new(),
             keystone: KeystoneConfig::default(),
             nova: NovaConfig::default(),
             allow_plaintext: false,

@@ -17,6 +17,7 @@ mod dependencies;
 mod dhcpv4;
 mod difference;
 pub mod document;
+mod domains;
 mod exit;
 mod features;
 mod flow;

@@ -1,6 +1,7 @@
 //! Whether all values fit together.
 
 use super::{Auth, Config, ConfigError, Ra};
+use crate::api::PolicyFile;
 use crate::logging;
 use std::fmt::Display;
 
@@ -46,6 +47,7 @@ impl Config {
 
     /// Who may call, and whom Sextant calls.
     fn check_callers(&self) -> Result<(), ConfigError> {
+        PolicyFile::read(&self.policy_file)?;
         if self.auth == Auth::Keystone {
             self.keystone.check(self.allow_plaintext)?;
         }

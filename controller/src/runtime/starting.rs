@@ -182,6 +182,7 @@ impl Starting<'_> {
         let api = api.with_hypervisors(databases, switches, self.events.clone());
         let api = api.with_cluster(self.cluster.clone());
         let api = api.with_identity(callers::identity(self.config, &self.metrics)?);
+        callers::decide(&api, self.config)?;
         callers::try_out(&api, &self.threads.api);
         Ok(api)
     }
