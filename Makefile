@@ -13,9 +13,9 @@ DATAPATH ?= userspace
 # that is killed.
 KERNEL_SLICE := ^(end_to_end::(router_sol|dhcpv6_clients|guests_reach|neighbors_are|a_killed_controller)|tunnels::each_pair)
 
-export KEEP SUITE TESTS ACCEL COMMAND VERBOSE LIMIT SECONDS_EACH LIST
+export KEEP SUITE TESTS ACCEL COMMAND VERBOSE LIMIT SECONDS_EACH LIST POLICY
 
-.PHONY: help setup demo deb test test-package test-kernel test-openstack conformance check msrv publish-dry-run bench fuzz chaos reference pictures clean-labs
+.PHONY: help setup demo deb test test-package test-kernel test-openstack conformance conformance-sdk check msrv publish-dry-run bench fuzz chaos reference pictures clean-labs
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -61,6 +61,11 @@ conformance: ## OpenStack's own API tests of Neutron (LIST=file of test ids)
 	@scripts/setup build tempest
 	$(CARGO) build --locked -p sextant
 	@VENV=$(TARGET)/tempest SEXTANT_BIN=$(TARGET)/debug/sextant tests/tempest/run
+
+conformance-sdk: ## openstacksdk's own functional tests of networks (POLICY=file of rules)
+	@scripts/setup build openstacksdk
+	$(CARGO) build --locked -p sextant
+	@VENV=$(TARGET)/openstacksdk SEXTANT_BIN=$(TARGET)/debug/sextant tests/openstacksdk/run
 
 check: ## format, lints, dependencies, locks, documentation
 	@scripts/setup build deny

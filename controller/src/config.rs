@@ -35,7 +35,7 @@ pub use quotas::Quotas;
 pub use store::{StoreConfig, StoreKind};
 pub use web::{WebConfig, WebListen};
 
-use crate::api;
+use crate::api::{self, PolicyError};
 use crate::logging;
 use crate::outgoing::TrustError;
 use crate::tls::{TlsError, TlsFiles};
@@ -74,6 +74,8 @@ pub struct Config {
     /// The networks of the proxies whose headers name the caller, with [`Auth::Headers`].
     #[serde(deserialize_with = "networks")]
     pub trusted_proxies: Vec<IpNet>,
+    /// The operator's rules of who may do what, as oslo.policy's file has them. Empty: Neutron's default rules.
+    pub policy_file: PathBuf,
     /// How tokens are validated, with [`Auth::Keystone`].
     pub keystone: KeystoneConfig,
     /// Whether and where Nova is told what happens to its guests' ports.
@@ -187,6 +189,9 @@ pub enum ConfigError {
         /// Which file, and why.
         error: TlsError,
     },
+    /// The file of rules cannot be used.
+    #[error("policy_file = {0}")]
+    Policy(#[from] PolicyError),
     /// The authorities of Keystone's certificate cannot be used.
     #[error("keystone.cafile = {0}")]
     Authorities(TrustError),
@@ -213,9 +218,12 @@ pub enum ConfigError {
     },
 }
 
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv6Addr::LOCALHOST, port).into()
+}
+
 impl Default for Config {
     fn default() -> Self {
-        let loopback = |port| SocketAddr::from((Ipv6Addr::LOCALHOST, port));
         let settings = Settings::default();
         Self {
             data_dir: default_data_dir(),
@@ -227,6 +235,7 @@ impl Default for Config {
             metrics_per_hypervisor: true,
             auth: Auth::None,
             trusted_proxies: api::loopback(),
+            policy_file: PathBuf::new(),
             keystone: KeystoneConfig::default(),
             nova: NovaConfig::default(),
             allow_plaintext: false,
@@ -254,13 +263,15 @@ impl Default for Config {
 /// Prefixes. A single address is a prefix of itself.
 fn networks<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
     let texts = Vec::<String>::deserialize(from)?;
-    let network = |text: &String| {
-        let address = || text.parse::<IpAddr>().map(IpNet::from);
-        text.parse::<IpNet>().or_else(|_| address()).map_err(|_| {
-            serde::de::Error::custom(format!("{text:?} is neither an address nor a prefix"))
-        })
-    };
-    texts.iter().map(network).collect()
+    let networks = texts.iter().map(|text| {
+        let network = text.parse::<IpNet>();
+        network
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+            .map_err(|_| {
+                serde::de::Error::custom(format!("{text:?} is neither an address nor a prefix"))
+            })
+    });
+    networks.collect()
 }
 
 impl Default for Ra {

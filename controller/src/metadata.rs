@@ -154,8 +154,10 @@ async fn keep_listening(
                 "metadata", listener, service, limits, process, until,
             ));
         }
-        let is_another = |local: &Arc<Local>| local.device != Some(device);
-        let another = local.wait_for(is_another).await.is_ok();
+        let another = local
+            .wait_for(|local| local.device != Some(device))
+            .await
+            .is_ok();
         drop(leave);
         if !another || stopping.has_changed().is_err() {
             return std::future::pending().await;

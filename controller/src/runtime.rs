@@ -11,6 +11,7 @@ mod tasks;
 
 pub use again::Again;
 
+use crate::api::PolicyError;
 use crate::config::Config;
 use crate::control::{ControlSocket, SocketError};
 use crate::memory;
@@ -66,6 +67,9 @@ pub enum RuntimeError {
     /// TLS cannot be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The file of rules cannot be used.
+    #[error("policy_file = {0}")]
+    Policy(#[from] PolicyError),
     /// The authorities of Keystone's certificate cannot be used.
     #[error("keystone.cafile = {0}")]
     Keystone(#[from] TrustError),

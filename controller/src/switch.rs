@@ -30,6 +30,7 @@ use crate::flow_counters::FlowCounters;
 use crate::metrics::Metrics;
 use crate::neighbors::Neighbors;
 use crate::port_history::PortHistory;
+use crate::probes::Probes;
 use crate::rules::{HypervisorRules, Rules};
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
@@ -66,6 +67,8 @@ pub struct SwitchContext {
     pub history: PortHistory,
     /// Who wants to know how many packets flows took.
     pub counters: FlowCounters,
+    /// Who waits for probes of tunnels.
+    pub probes: Probes,
     /// What was advertised to guests before a switch lost its connection.
     pub handover: Handover,
     /// How many switches may be connected.
@@ -89,6 +92,7 @@ impl SwitchContext {
             neighbors: Neighbors::default(),
             history: PortHistory::default(),
             counters: FlowCounters::default(),
+            probes: Probes::default(),
             handover: Handover::default(),
             limits: ConnectionLimits::of_process(),
             patience: PATIENCE,
@@ -106,6 +110,13 @@ pub async fn listen(listener: impl Into<Listener>, context: SwitchContext) {
     let context = Arc::new(context);
     let seats = vec![context.databases.clone(), context.seats.clone()];
     let known = KnownHypervisors::new(context.snapshots.clone(), seats);
-    let serve = |stream, peer, pass| session::serve(stream, peer, pass, context.clone());
-    admission::listen(listener.into(), "openflow", limits, known, metrics, serve).await;
+    admission::listen(
+        listener.into(),
+        "openflow",
+        limits,
+        known,
+        metrics,
+        |stream, peer, pass| session::serve(stream, peer, pass, context.clone()),
+    )
+    .await;
 }

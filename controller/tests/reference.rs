@@ -186,3 +186,25 @@ fn a_listener_beyond_loopback_must_be_allowed() {
         "{log}"
     );
 }
+
+#[test]
+fn check_config_says_what_is_wrong_with_the_rules() {
+    let folder = std::env::temp_dir().join(format!("sextant-rules-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let (config, rules) = (folder.join("sextant.toml"), folder.join("policy.yaml"));
+    std::fs::write(&config, format!("policy_file = {rules:?}\n")).unwrap();
+    let check = |text: &str| {
+        std::fs::write(&rules, text).unwrap();
+        let (code, said, _) = sextant(&["check-config", config.to_str().unwrap()]);
+        (code, said)
+    };
+    let wrong = check("get_port: role:x\n\nget_network: rule:get_network\n");
+    let right = check("get_port: role:x\ncreate_trunk: '!'\n");
+    std::fs::remove_dir_all(&folder).unwrap();
+    let expected = format!(
+        "policy_file = {}: line 3: \"get_network\": rules go round in a circle: get_network -> get_network\n",
+        rules.display()
+    );
+    assert_eq!(wrong, (Some(2), expected));
+    assert_eq!(right, (Some(0), format!("{}: ok\n", config.display())));
+}

@@ -74,6 +74,12 @@ pub struct Malformed {
     pub reason: &'static str,
 }
 
+impl Malformed {
+    pub(crate) fn new(offset: usize, reason: &'static str) -> Self {
+        Self { offset, reason }
+    }
+}
+
 /// A fact that a packet showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Learned {
@@ -115,6 +121,8 @@ pub enum Learned {
     Neighbor(NetworkId, HeardNeighbor),
     /// A packet waits for a neighbour on an external network whose MAC is not known.
     Sought(NetworkId, IpAddr),
+    /// A probe of a tunnel has arrived, by its number.
+    Probe(u64),
     /// A DHCPv6 server on an external network answered a client that asks for a prefix.
     PrefixClientMessage(NetworkId, prefix_client::HeardServer),
 }

@@ -1,6 +1,7 @@
 //! Whether all values fit together.
 
 use super::{Auth, Config, ConfigError, Ra};
+use crate::api::PolicyFile;
 use crate::logging;
 use std::fmt::Display;
 
@@ -52,7 +53,8 @@ impl Config {
 
     /// Who may call, and whom Sextant calls.
     fn check_callers(&self) -> Vec<Checked> {
-        let mut checks = vec![];
+        let policy = PolicyFile::read(&self.policy_file);
+        let mut checks = vec![policy.map(drop).map_err(ConfigError::from)];
         if self.auth == Auth::Keystone {
             checks.extend(self.keystone.check(self.allow_plaintext));
         }

@@ -43,8 +43,9 @@ impl Controllers {
     }
 
     pub(super) fn check(&self) -> [Checked; 3] {
-        let is_odd = |c: char| !(c.is_ascii_alphanumeric() || "-._".contains(c));
-        let name = unless(self.name.len() > 64 || self.name.contains(is_odd), || {
+        let mut letters = self.name.chars();
+        let plain = letters.all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+        let name = unless(self.name.len() > 64 || !plain, || {
             let rule = "at most 64 letters, digits, points, underscores and hyphens";
             refused("controllers.name", &self.name, rule)
         });

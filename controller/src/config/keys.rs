@@ -58,6 +58,11 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
                 "Addresses and prefixes from which those headers are believed, with `auth = \"headers\"`.",
             ),
             (
+                "policy_file",
+                "",
+                "File of rules that take the place of Neutron's default policies, as oslo.policy's `policy.yaml`. Empty: none. SIGHUP has it read again.",
+            ),
+            (
                 "allow_plaintext",
                 "false",
                 "Lets listeners and Keystone be on addresses other than loopback without TLS, and everyone be admin there with `auth = \"none\"`.",

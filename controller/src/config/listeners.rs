@@ -34,25 +34,28 @@ impl Config {
             .listen
             .0
             .map(|address| ("web.listen", address, tls));
-        let exposed = |address: SocketAddr| !self.allow_plaintext && !address.ip().is_loopback();
         let mut checks = vec![];
         for (key, address, encrypted) in listeners.into_iter().chain(web) {
-            checks.push(unless(!encrypted && exposed(address), || {
+            checks.push(unless(!encrypted && self.is_exposed(address), || {
                 let rule = "not a loopback address, so anyone on the network could read and change everything. Configure TLS ([tls] for the API and the metrics, [hypervisor_tls] for the others), or allow plaintext with allow_plaintext = true (--allow-plaintext)";
                 refused(key, address, rule)
             }));
         }
         let everyone = self.auth == Auth::None && !self.tls.asks_clients();
-        checks.push(unless(everyone && exposed(self.api_listen), || {
+        checks.push(unless(everyone && self.is_exposed(self.api_listen), || {
             let rule = "everyone who reaches api_listen would be admin, and it is not a loopback address; set auth = \"keystone\", auth = \"headers\" or tls.client_ca, or allow it with allow_plaintext = true (--allow-plaintext)";
             refused("auth", "none", rule)
         }));
         let page = self.web.listen.0;
-        let page = page.filter(|address| everyone && exposed(*address));
+        let page = page.filter(|address| everyone && self.is_exposed(*address));
         checks.extend(page.map(|address| {
             let rule = "everyone who reaches it would see the whole cloud, and it is not a loopback address; set auth = \"keystone\" or auth = \"headers\", or allow it with allow_plaintext = true (--allow-plaintext)";
             Err(refused("web.listen", address, rule))
         }));
         checks
+    }
+
+    fn is_exposed(&self, address: SocketAddr) -> bool {
+        !self.allow_plaintext && !address.ip().is_loopback()
     }
 }

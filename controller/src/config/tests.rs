@@ -73,6 +73,7 @@ fn all_keys(config: Config) {
         store: _,
         controllers: _,
         trusted_proxies: _,
+        policy_file: _,
         tls: _,
         hypervisor_tls: _,
         quotas: _,

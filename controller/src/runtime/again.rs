@@ -62,6 +62,7 @@ impl Reload {
         follow(&mut self.config, &read);
         self.again.logs.set(&self.config.log);
         callers::identify_again(&self.api, &self.config);
+        callers::decide_again(&self.api, &self.config);
         self.rules.set(HypervisorRules::from(&self.config));
         if self.config.settings() != before.settings() {
             // The owner of state ends only with the process.
@@ -97,6 +98,7 @@ fn follow(config: &mut Config, read: &Config) {
     config.log = read.log.clone();
     config.auth = read.auth;
     config.trusted_proxies = read.trusted_proxies.clone();
+    config.policy_file = read.policy_file.clone();
     config.keystone = read.keystone.clone();
     config.allow_plaintext = read.allow_plaintext;
     config.dns_domain = read.dns_domain.clone();
@@ -138,6 +140,7 @@ differences! {
     metrics_per_hypervisor,
     auth,
     trusted_proxies,
+    policy_file,
     keystone,
     nova,
     allow_plaintext,
