@@ -1,6 +1,7 @@
 //! The ways from the port's hypervisor to others: tunnels, provider networks, gateways.
 
 use super::Case;
+use crate::control::table::count_of;
 use crate::control::verbs::finding::Finding;
 use sextant_model::{ChassisId, Network, RouterId};
 use std::collections::BTreeSet;
@@ -46,7 +47,10 @@ fn tunnels(case: &Case<'_>, chassis: &ChassisId, network: &Network) -> Option<Fi
     Some(match (silent.is_empty(), apart.is_empty()) {
         (true, true) => Finding::good(
             CHECK,
-            format!("To {} hypervisors with ports of this network.", peers.len()),
+            format!(
+                "To {} with ports of this network.",
+                count_of(peers.len(), "hypervisor")
+            ),
         ),
         (_, false) => Finding::bad(
             CHECK,
