@@ -15,7 +15,7 @@ KERNEL_SLICE := ^(end_to_end::(router_sol|dhcpv6_clients|guests_reach|neighbors_
 
 export KEEP SUITE TESTS ACCEL COMMAND VERBOSE LIMIT SECONDS_EACH LIST
 
-.PHONY: help setup demo test test-kernel test-openstack conformance check msrv publish-dry-run bench fuzz chaos reference clean-labs
+.PHONY: help setup demo test test-kernel test-openstack conformance check msrv publish-dry-run bench fuzz chaos reference pictures clean-labs
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -92,6 +92,12 @@ reference: ## write the generated references in docs
 	@for page in pipeline metrics configuration cli; do \
 		$(TARGET)/debug/sextant reference $$page > docs/$$page.md || exit 1; \
 	done
+
+pictures: ## draw the pictures of the guides anew, in a browser beside a lab
+	@scripts/setup build packages nextest
+	$(CARGO) build --locked -p sextant
+	SEXTANT_BIN=$(TARGET)/debug/sextant $(CARGO) nextest run --locked -p sextant-lab $(RUNNER) --run-ignored only \
+		-E 'test(pictures_of_the_guide)'
 
 clean-labs: ## remove labs that KEEP=1 left running (NAME=lab: that one)
 	@[ -x $(TARGET)/release/demo ] || { scripts/setup build && $(CARGO) build --release --locked -p sextant-examples; }

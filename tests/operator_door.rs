@@ -2,6 +2,8 @@
 
 #[path = "operator_door/hostile.rs"]
 mod hostile;
+#[path = "operator_door/lists.rs"]
+mod lists;
 
 use serde_json::Value;
 use sextant_lab::story::{Failure, Guests, Plugged, World};

@@ -3,6 +3,7 @@
 use serde_json::json;
 use sextant_lab::story::{Failure, Outcome, World, ensure};
 use sextant_lab::{Browser, Reply, wait_for};
+use std::path::Path;
 use std::time::Duration;
 
 const PAGE: &str = "http://[::1]:9699";
@@ -234,19 +235,19 @@ fn what_does_not_come_from_the_page_is_refused() -> Outcome {
     let mut world = World::start()?;
     world.join()?;
     let status = r#"{"status":{}}"#;
-    let long = format!(r#"{{"search":{{"text":"{}"}}}}"#, "x".repeat(3 << 20));
+    let long = format!(r#"{{"search":{{"text":"{}"}}}}"#, "x".repeat(70_000));
     for (headers, body, expected) in [
         (&[][..], status, 200),
         (&[("host", "localhost:9699")][..], status, 200),
         (&[("host", "evil.example")][..], status, 403),
         (&[("sec-fetch-site", "cross-site")][..], status, 403),
-        (&[("content-type", "text/plain")][..], status, 400),
+        (&[("content-type", "text/plain")][..], status, 415),
         (&[][..], "", 400),
         (&[][..], "{", 400),
-        (&[][..], r#"{"reboot":{}}"#, 400),
-        (&[][..], r#"{"status":{"more":1}}"#, 400),
+        (&[][..], r#"{"reboot":{}}"#, 422),
+        (&[][..], r#"{"status":{"more":1}}"#, 422),
         (&[][..], r#"{"neighbors":{"action":"flush"}}"#, 403),
-        (&[][..], &long, 400),
+        (&[][..], &long, 413),
     ] {
         let reply = ask(&world, headers, body)?;
         let shown: String = body.chars().take(60).collect();
@@ -306,5 +307,26 @@ fn stories_have_places_and_give_them_back() -> Outcome {
             false => Err(said),
         }
     })?;
+    Ok(())
+}
+
+#[test]
+#[ignore = "`make pictures` draws the guide's pictures anew"]
+fn pictures_of_the_guide() -> Outcome {
+    let mut world = World::start()?;
+    world.addressed()?;
+    let guests = world.plugged().expect("guests");
+    disable(&world, &guests.stateful2.port.id, false)?;
+    let (good, folder) = (
+        &guests.stateful1.port.id,
+        Path::new(env!("CARGO_MANIFEST_DIR")),
+    );
+    let folder = folder.join("../docs/pictures");
+    let browser = open(&world)?;
+    browser.picture(&folder.join("overview.png"), (1100, 760))?;
+    view(&browser, &format!("port/{good}"))?;
+    browser.wait_text("Live.")?;
+    browser.wait_text("flows confirmed")?;
+    browser.picture(&folder.join("port.png"), (1100, 900))?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::config::{Auth, Config, ConfigError, WebListen};
-use crate::control::Verbs;
+use crate::control::{SupportBundle, Verbs};
 use crate::transfer::{self, Location, TransferError};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -42,6 +42,11 @@ pub enum Command {
     /// Ask a running Sextant.
     #[command(flatten)]
     Ask(Verbs),
+    /// Write everything that helps others to help into a file, without secrets.
+    ///
+    /// It has the answers of the verbs that read, and the metrics: names and addresses of tenants, but neither the configuration
+    /// nor passwords or tokens.
+    SupportBundle(SupportBundle),
     /// Print a generated reference page, as Markdown.
     Reference {
         /// The page.

@@ -3,6 +3,7 @@
 //! One type is the verb's options on the command line, the request on the socket, and the code that computes the
 //! answer. Its rows are printed as a table or as JSON.
 
+mod bundle;
 pub mod client;
 mod protocol;
 mod server;
@@ -11,7 +12,9 @@ mod table;
 pub mod verbs;
 mod visible;
 
+pub use bundle::SupportBundle;
 pub use client::{Ask, ClientError};
+pub(crate) use protocol::LONGEST_REQUEST;
 pub(crate) use server::answer_lines;
 pub use server::serve;
 pub(crate) use socket::LONGEST_PATH;
@@ -56,9 +59,9 @@ pub struct OperatorView {
 pub type Give<'a, R> = &'a mut dyn FnMut(R) -> Result<(), VerbError>;
 
 /// A verb: something that can be asked.
-pub trait Verb {
+pub trait Verb: Clone {
     /// A row of the answer.
-    type Row: Serialize + DeserializeOwned;
+    type Row: Serialize + DeserializeOwned + PartialEq;
 
     /// Computes the answer.
     ///
@@ -69,6 +72,11 @@ pub trait Verb {
     /// Whether it leaves everything as it is.
     fn only_reads(&self) -> bool {
         true
+    }
+
+    /// What to ask for what comes after the last row, if this is to be followed.
+    fn following(&self, _last: Option<&Self::Row>) -> Option<Self> {
+        None
     }
 
     /// The answer as text for people.

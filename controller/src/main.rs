@@ -44,6 +44,13 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => complain(&error),
         },
+        Command::SupportBundle(bundle) => match bundle.write() {
+            Ok(said) => {
+                say(&said);
+                ExitCode::SUCCESS
+            }
+            Err(error) => complain(&error),
+        },
         Command::Reference { page } => {
             say(&reference::page(page));
             ExitCode::SUCCESS

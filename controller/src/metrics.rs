@@ -16,6 +16,7 @@ pub use labels::{
 };
 
 use by_hypervisor::OnPage;
+use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     TextEncoder,
@@ -157,6 +158,7 @@ macro_rules! metrics {
             /// Two metrics have the same name, or a name or label is not one.
             pub fn new() -> prometheus::Result<Self> {
                 let mut registry = Registry::default();
+                registry.others.register(Box::new(ProcessCollector::for_self()))?;
                 $(let $field = <$kind>::declare(&mut registry, $name, $help.trim(), &[$($label),*])?;)*
                 let metrics = Self(Arc::new(MetricHandles { registry, $($field),* }));
                 metrics.begin_at_zero();
@@ -167,6 +169,8 @@ macro_rules! metrics {
 }
 
 metrics! {
+    /// Which version this is, by its number. The value is 1.
+    build_info: IntGaugeVec = "sextant_build_info" ["version"],
     /// Requests to the API, by method, route and status code.
     api_requests: IntCounterVec = "sextant_api_requests_total" ["method", "route", "status"],
     /// Time to answer a request to the API, in seconds. A long list counts until its first portion.
@@ -191,7 +195,7 @@ metrics! {
     takeovers: IntCounter = "sextant_takeovers_total" [],
     /// Time from owning a hypervisor until its switch, which was connected, is as it should be, in seconds.
     takeover_seconds: Histogram = "sextant_takeover_duration_seconds" [],
-    /// Connections that were refused or ended to make room, by listener (openflow, ovsdb, api, metrics) and reason. full: all places are taken. unidentified: too many clients have not identified themselves. origin: too many such clients are from one address. stale: the oldest such client was ended. idle: an idle client was ended for a newer one. address: one address has too many requests under way.
+    /// Connections that were refused or ended to make room, by listener (openflow, ovsdb, api, metrics, web) and reason. full: all places are taken. unidentified: too many clients have not identified themselves. origin: too many such clients are from one address. stale: the oldest such client was ended. idle: an idle client was ended for a newer one. address: one address has too many requests under way.
     connections_refused: IntCounterVec = "sextant_connections_refused_total" ["listener", "reason"],
     /// When certificates expire, in seconds since 1970, by owner. Owners are files of the configuration (tls.certificate, hypervisor_tls.client_ca, …), each with its first to expire, and connected hypervisors, by name.
     certificate_not_after: IntGaugeVec = "sextant_certificate_not_after_seconds" ["whose"],

@@ -60,8 +60,13 @@ fn metrics() -> String {
             help.trim()
         );
     }
-    page
+    page + PROCESS_METRICS
 }
+
+/// What Prometheus's own library adds.
+const PROCESS_METRICS: &str = "\nBeside these there are the process's own, with the names that Prometheus gives them: `process_cpu_seconds_total`, \
+    `process_max_fds`, `process_open_fds`, `process_resident_memory_bytes`, `process_start_time_seconds`, `process_threads` and \
+    `process_virtual_memory_bytes`.\n";
 
 /// The keys of the configuration file, with their descriptions in the source.
 fn configuration() -> String {

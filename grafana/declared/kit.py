@@ -279,8 +279,8 @@ def annotations():
         "name": "Annotations & Alerts",
         "type": "dashboard",
     }
-    # A counter that falls is a process that began anew.
-    restarted = "resets(sextant_switch_sessions_woken_total{@}[2m]) > 0"
+    # The time of its start changes when a process begins anew.
+    restarted = "changes(process_start_time_seconds{@}[2m]) > 0"
     return [
         built_in,
         annotation("Sextant's alerts", "red", 'ALERTS{alertstate="firing", alertname=~"Sextant.+"}', "{{alertname}}"),

@@ -44,7 +44,7 @@ BOARD = Board(
                     "Restarts in an hour",
                     "How often a process began anew in the last hour, of all instances. After an upgrade it is one each; more"
                     " is a process that ends and is started again: its log says why.",
-                    [("restarts", "sum(resets(sextant_switch_sessions_woken_total{@}[1h]))")],
+                    [("restarts", "sum(changes(process_start_time_seconds{@}[1h]))")],
                     width=6,
                     steps=[("orange", 1), ("red", 3)],
                 ),
@@ -54,6 +54,30 @@ BOARD = Board(
                     [("{{instance}}", 'up{job="sextant", @}')],
                     width=8,
                     steps=(),
+                ),
+                lines(
+                    "Memory",
+                    "What each process has in memory. It grows with hypervisors, ports and flows. If it grows while these do not,"
+                    " keep a support bundle and tell us.",
+                    [("{{instance}}", 'process_resident_memory_bytes{job="sextant", @}')],
+                    unit="bytes",
+                ),
+                lines(
+                    "Processor time",
+                    "How many processors each process keeps busy. Near the number that it has, answers get late.",
+                    [("{{instance}}", 'rate(process_cpu_seconds_total{job="sextant", @}[@])')],
+                ),
+                lines(
+                    "Open files",
+                    "Connections and files that each process has open, of those that it may have. At the limit nobody can connect"
+                    " any more: raise `LimitNOFILE`.",
+                    [("{{instance}}", 'process_open_fds{job="sextant", @} / process_max_fds{job="sextant", @}')],
+                    unit="percentunit",
+                ),
+                lines(
+                    "Version",
+                    "Which version each instance is. Two at a time is an upgrade; afterwards it is one.",
+                    [("{{version}}", "count by (version) (sextant_build_info{@})")],
                 ),
                 lines(
                     "Time to write the page of metrics",

@@ -177,6 +177,12 @@ impl Controller {
         self.namespace.run(&[&[&*binary], words, &own].concat())
     }
 
+    /// The program.
+    #[must_use]
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     /// Where it is asked: each controller of a lab has a socket of its own.
     #[must_use]
     pub fn control_socket(&self) -> &Path {

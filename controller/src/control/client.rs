@@ -5,9 +5,10 @@ use super::visible::in_lines;
 use super::{OWN_SOCKET, SOCKET, Verb};
 use clap::Args;
 use serde::Serialize;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
 use std::time::Duration;
 
 /// How long the client waits for the next row: longer than Sextant takes to give up itself.
@@ -27,6 +28,10 @@ pub struct Ask<V: Args> {
         env = "SEXTANT_CONTROL_SOCKET"
     )]
     pub socket: Option<PathBuf>,
+    /// Ask again each so many seconds, until interrupted. On a terminal, the newest answer takes the place of the one
+    /// before.
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub watch: Option<u64>,
 }
 
 /// Why there is no answer.
@@ -58,6 +63,9 @@ pub enum ClientError {
         "Sextant at {0} gave an answer that this command does not understand. Is it another version? {1}"
     )]
     Unreadable(PathBuf, serde_json::Error),
+    /// Who watches would do it again and again.
+    #[error("--watch is for verbs that only read")]
+    Unwatchable,
     /// Sextant refused.
     #[error("{0}")]
     Refused(String),
@@ -80,24 +88,66 @@ fn socket(given: Option<PathBuf>) -> PathBuf {
 ///
 /// # Errors
 /// [`ClientError`] says why there is no answer, or no complete one.
-pub(super) fn run<V: Verb>(
-    verb: &V,
-    request: &impl Serialize,
-    given: Option<PathBuf>,
+pub(super) fn run<V: Verb + Args, R: Serialize>(
+    ask: Ask<V>,
+    request: impl Fn(V) -> R,
     json: bool,
     print: &mut dyn FnMut(&str),
 ) -> Result<(), ClientError> {
-    let socket = socket(given);
-    // Everything is read first: printing may wait for a pager, and Sextant drops clients that do not read.
-    let rows: Vec<V::Row> = exchange(&socket, request)?;
+    let socket = socket(ask.socket);
+    let mut verb = ask.verb;
+    if ask.watch.is_some() && !verb.only_reads() {
+        return Err(ClientError::Unwatchable);
+    }
+    let mut shown = None;
+    loop {
+        // Everything is read first: printing may wait for a pager, and Sextant drops clients that do not read.
+        let mut rows: Vec<V::Row> = exchange(&socket, &request(verb.clone()))?;
+        rows.retain(|row| shown.as_ref() != Some(row));
+        if ask.watch.is_some() && !json && io::stdout().is_terminal() {
+            print(CLEARED);
+        }
+        show(&verb, &rows, json, print);
+        shown = rows.pop().or(shown);
+        let pause = match (verb.following(shown.as_ref()), ask.watch) {
+            (Some(next), _) => {
+                verb = next;
+                FOLLOWED
+            }
+            (None, Some(seconds)) => {
+                shown = None;
+                Duration::from_secs(seconds)
+            }
+            (None, None) => return Ok(()),
+        };
+        sleep(pause);
+    }
+}
+
+/// How often what follows is asked for.
+const FOLLOWED: Duration = Duration::from_secs(1);
+/// Clears a terminal (ECMA-48: cursor home, erase in page).
+const CLEARED: &str = "\x1b[H\x1b[2J";
+
+fn show<V: Verb>(verb: &V, rows: &[V::Row], json: bool, print: &mut dyn FnMut(&str)) {
     if json {
-        for row in &rows {
+        for row in rows {
             print(&format!("{}\n", serde_json::json!(row)));
         }
     } else {
-        print(&in_lines(&verb.show(&rows)));
+        print(&in_lines(&verb.show(rows)));
     }
-    Ok(())
+}
+
+/// Asks the socket, and returns the rows of the answer as they came.
+///
+/// # Errors
+/// [`ClientError`] says why there is no answer, or no complete one.
+pub(super) fn rows_of(
+    given: Option<&Path>,
+    request: &impl Serialize,
+) -> Result<Vec<serde_json::Value>, ClientError> {
+    exchange(&socket(given.map(Path::to_owned)), request)
 }
 
 fn exchange<R: serde::de::DeserializeOwned>(

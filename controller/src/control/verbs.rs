@@ -7,6 +7,7 @@ pub mod facts;
 pub mod finding;
 pub mod flows;
 pub mod hypervisors;
+pub mod metrics;
 mod named_port;
 pub mod neighbors;
 pub mod networks;
@@ -72,10 +73,7 @@ macro_rules! verbs {
             /// [`ClientError`] says why there is no answer.
             pub fn run(self, json: bool, print: &mut dyn FnMut(&str)) -> Result<(), ClientError> {
                 match self {
-                    $(Self::$name(Ask { verb, socket }) => {
-                        let request = Request::$name(verb.clone());
-                        client::run(&verb, &request, socket, json, print)
-                    })*
+                    $(Self::$name(ask) => client::run(ask, Request::$name, json, print),)*
                 }
             }
         }
@@ -108,6 +106,8 @@ verbs! {
     /// Show what is known of hypervisors, ports' places, gateways, tunnels and addresses, and which flows switches
     /// refuse.
     Facts(facts::FactsVerb);
+    /// Show the metrics, as Prometheus reads them.
+    Metrics(metrics::MetricsVerb);
     /// Show the flows that hypervisors should have, as ovs-ofctl writes them, and the object that wants each.
     Flows(flows::FlowsVerb);
     /// Say which object a flow serves, what it does, and how many packets it took.

@@ -121,9 +121,14 @@ impl Metrics {
     }
 
     fn begin_connections(&self) {
+        let version = env!("CARGO_PKG_VERSION");
+        self.build_info.with_label_values(&[version]).set(1);
         for (listeners, reasons) in [
-            (["openflow", "ovsdb"], RefusedConnection::OF_HYPERVISORS),
-            (["api", "metrics"], RefusedConnection::OF_CLIENTS),
+            (
+                &["openflow", "ovsdb"][..],
+                RefusedConnection::OF_HYPERVISORS,
+            ),
+            (&["api", "metrics", "web"], RefusedConnection::OF_CLIENTS),
         ] {
             for reason in reasons {
                 for listener in listeners {

@@ -20,6 +20,10 @@ pub struct EventsVerb {
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     #[serde(default)]
     pub after: u64,
+    /// Show events as they happen, until interrupted.
+    #[arg(long)]
+    #[serde(skip)]
+    pub follow: bool,
 }
 
 /// An event, the oldest first.
@@ -56,6 +60,20 @@ impl EventRow {
     }
 }
 
+impl EventRow {
+    fn line(&self) -> String {
+        let Self {
+            number,
+            last,
+            times,
+            event,
+            outcome,
+            ..
+        } = self;
+        format!("{last}  {number}  {event}: {outcome} (times: {times})\n")
+    }
+}
+
 impl Verb for EventsVerb {
     type Row = EventRow;
 
@@ -67,7 +85,19 @@ impl Verb for EventsVerb {
             .try_for_each(give)
     }
 
+    fn following(&self, last: Option<&EventRow>) -> Option<Self> {
+        // The last one may happen again.
+        let after = last.map_or(self.after, |last| last.number.saturating_sub(1));
+        self.follow.then(|| Self {
+            after,
+            ..self.clone()
+        })
+    }
+
     fn show(&self, rows: &[EventRow]) -> String {
+        if self.follow {
+            return rows.iter().map(EventRow::line).collect();
+        }
         let Some(first) = rows.first() else {
             return "nothing happened at this port since Sextant started\n".to_owned();
         };
