@@ -14,3 +14,4 @@ pub use requests::api::Api;
 pub use requests::identity::{Identity, loopback};
 pub(crate) use requests::renumber::RenumberError;
 pub use requests::service::service;
+pub use rights::{PolicyError, PolicyFile};

@@ -25,11 +25,15 @@ use crate::flow_counters::FlowCounters;
 use crate::metrics::Metrics;
 use crate::neighbors::Neighbors;
 use crate::port_history::PortHistory;
+use crate::probes::Probes;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
+use crate::store::Store;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sextant_model::ChassisId;
+use std::fmt;
+use std::sync::Arc;
 
 /// The control socket of root's Sextant.
 pub const SOCKET: &str = "/run/sextant/control";
@@ -47,12 +51,26 @@ pub struct OperatorView {
     pub history: PortHistory,
     /// How many packets the flows of connected switches took.
     pub counters: FlowCounters,
+    /// Who waits for probes of tunnels.
+    pub probes: Probes,
     /// The metrics.
     pub metrics: Metrics,
     /// The hypervisors whose databases are connected.
     pub databases: Seats<ChassisId>,
     /// The hypervisors whose switches are connected.
     pub switches: Seats<ChassisId>,
+    /// What is stored.
+    pub store: StoredCloud,
+}
+
+/// The store, as verbs read it.
+#[derive(Clone)]
+pub struct StoredCloud(pub Arc<dyn Store>);
+
+impl fmt::Debug for StoredCloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoredCloud")
+    }
 }
 
 /// Takes the rows of an answer, in order.
@@ -72,6 +90,14 @@ pub trait Verb: Clone {
     /// Whether it leaves everything as it is.
     fn only_reads(&self) -> bool {
         true
+    }
+
+    /// What who asked does with the whole answer before it is shown. Returns the rows to show.
+    ///
+    /// # Errors
+    /// Why that cannot be done.
+    fn receive(&self, rows: Vec<Self::Row>) -> Result<Vec<Self::Row>, String> {
+        Ok(rows)
     }
 
     /// What to ask for what comes after the last row, if this is to be followed.

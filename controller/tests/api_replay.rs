@@ -5,6 +5,8 @@
 mod api;
 #[path = "replay/differences.rs"]
 mod differences;
+#[path = "replay/extensions.rs"]
+mod extensions;
 
 use api::{Answer, Cloud};
 use axum::http::{Method, Request};
@@ -388,6 +390,19 @@ replayed! {
     quotas = "09_quota";
 }
 
+#[tokio::test]
+async fn the_extensions_of_the_page_are_those_that_are_listed() {
+    let answer = Cloud::new().get("extensions").await.ok();
+    let answered = answer["extensions"].as_array().unwrap().iter();
+    let answered: BTreeSet<&str> = answered.filter_map(|one| one["alias"].as_str()).collect();
+    let listed: BTreeSet<&str> = extensions::LISTED.iter().copied().collect();
+    assert_eq!(answered, listed);
+    let lacking = extensions::LACKING.iter().flat_map(|(_, aliases)| *aliases);
+    let all: Vec<&str> = lacking.copied().chain(listed).collect();
+    let once: BTreeSet<&&str> = all.iter().collect();
+    assert_eq!(once.len(), all.len(), "an extension is named twice");
+}
+
 #[test]
 fn the_page_of_differences_is_the_list_that_is_tested() {
     let path = format!(
@@ -395,11 +410,15 @@ fn the_page_of_differences_is_the_list_that_is_tested() {
         env!("CARGO_MANIFEST_DIR")
     );
     if std::env::var_os("SEXTANT_UPDATE_DOCS").is_some() {
-        std::fs::write(&path, differences::page()).unwrap();
+        std::fs::write(&path, whole_page()).unwrap();
     }
     let page = std::fs::read_to_string(&path).unwrap();
     assert!(
-        page == differences::page(),
+        page == whole_page(),
         "run with SEXTANT_UPDATE_DOCS=1 to write {path}"
     );
+}
+
+fn whole_page() -> String {
+    differences::page() + &extensions::section()
 }

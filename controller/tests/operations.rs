@@ -196,6 +196,31 @@ fn a_hangup_can_have_callers_known_by_keystone() {
 }
 
 #[test]
+fn a_hangup_has_the_rules_read_again() {
+    const UNKNOWN: &str = "these rules count for nothing: Sextant has none of these names";
+    let (folder, ports) = (Folder::new(), free_ports());
+    let rules = folder.0.join("policy.yaml");
+    std::fs::write(&rules, "create_network: '!'\ncreate_trunk: '!'\n").unwrap();
+    folder.configure(ports, &format!("policy_file = {rules:?}\n"));
+    let mut controller = Controller::start(&folder, sextant(), ports[0]);
+    assert_eq!(controller.make_network("refused").0, 403);
+
+    std::fs::write(&rules, "create_router: '!'\nget_trunk: '!'\nget_qos: '!'\n").unwrap();
+    controller.hang_up();
+    let said = controller.says(UNKNOWN);
+    assert_eq!(said["rules"], "get_qos, get_trunk");
+    controller.says("the configuration was read again");
+    assert_eq!(controller.make_network("allowed").0, 201);
+
+    std::fs::write(&rules, "create_network: '!'\nget_port: nobody\n").unwrap();
+    controller.hang_up();
+    let said = controller.says("the configuration stays as it was");
+    let error = said["error"].as_str().unwrap();
+    assert!(error.contains("policy.yaml: line 2: "), "{error}");
+    assert_eq!(controller.make_network("allowed").0, 201);
+}
+
+#[test]
 fn a_level_that_is_none_is_refused() {
     let folder = Folder::new();
     folder.configure(free_ports(), "");

@@ -1,5 +1,6 @@
 //! What routers and the DHCPv6 server announce to the guests of a network, as the modes of its subnets ask for.
 
+use crate::domains;
 use crate::view::View;
 use ipnet::Ipv6Net;
 use sextant_model::{
@@ -47,7 +48,10 @@ pub(crate) fn advertisement(
             .collect(),
         dns_servers: dns_servers(subnets.iter().map(|(subnet, ..)| *subnet)),
         dns_lifetime: 3 * u32::from(settings.ra.max_interval),
-        options: AdvertisedOptions::default(),
+        options: AdvertisedOptions {
+            search_domains: domains::of_network(network).into_iter().collect(),
+            ..AdvertisedOptions::default()
+        },
     }))
 }
 
@@ -137,9 +141,9 @@ pub(crate) fn dhcpv6_service(
             .filter_map(|subnet| subnet.ipv6_prefix())
             .collect(),
         dns_servers: dns_servers(served.iter().copied()),
-        domains: vec![view.intent.settings.dns_domain.clone()]
-            .into_iter()
-            .filter(|domain| !domain.is_empty())
+        domains: domains::searched(view, network, port)
+            .iter()
+            .map(DomainName::to_string)
             .collect(),
         options: Dhcpv6Options {
             fqdn: guest_name(view, port),

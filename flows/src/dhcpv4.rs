@@ -1,6 +1,7 @@
 //! What the DHCPv4 server hands out to the guest of a port, as its subnets say.
 
 use crate::advertisement::server_mac;
+use crate::domains;
 use crate::view::View;
 use ipnet::{IpNet, Ipv4Net};
 use sextant_model::{
@@ -36,6 +37,10 @@ pub(crate) fn dhcpv4_service(
         lifetime: settings.lease_lifetime,
         mtu: view.facts.network_mtu(network, settings),
         domain: settings.dns_domain.parse().ok(),
+        search: match domains::named(network, port) {
+            named if named.is_empty() => named,
+            _ => domains::searched(view, network, port),
+        },
         extra: extra_options(port),
     }))
 }

@@ -47,6 +47,8 @@ pub struct Dhcpv4Service {
     pub mtu: u16,
     /// The guests' search domain.
     pub domain: Option<DomainName>,
+    /// All domains that guests search (RFC 3397). Empty: only the one above.
+    pub search: Vec<DomainName>,
     /// Options given to the port. They override options of the service.
     pub extra: Vec<Dhcpv4Option>,
 }

@@ -106,6 +106,9 @@ pub struct Port {
     /// `dns_name`: the name of its guest.
     #[serde(default)]
     pub dns_name: String,
+    /// The domain of its guest's name, for services that fill a DNS from here. Empty: the network's.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub dns_domain: String,
     /// `binding:profile`: data that others keep with the port, as the text of a JSON object. Empty: no data.
     #[serde(default)]
     pub binding_profile: String,
@@ -134,6 +137,7 @@ impl Port {
             vnic_type: "normal".to_owned(),
             security_groups: BTreeSet::new(),
             dns_name: String::new(),
+            dns_domain: String::new(),
             binding_profile: String::new(),
             inactive_bindings: vec![],
         }

@@ -297,6 +297,25 @@ fn routes_are_told_with_as_much_of_the_prefix_as_counts() {
 }
 
 #[test]
+fn the_domains_to_search_go_to_who_asks_for_them() {
+    let ask = Query::new(Discover).asking(&[119]);
+    let searching = |domains: &[&str]| Dhcpv4Service {
+        search: domains.iter().map(|name| name.parse().unwrap()).collect(),
+        ..service()
+    };
+    let two = searching(&["red.example", "example.org"]);
+    let wire = b"\x03red\x07example\0\x07example\x03org\0".to_vec();
+    assert_eq!(value(two.clone(), &ask, 119), Some(wire));
+    assert_eq!(value(two, &Query::new(Discover).asking(&[15]), 119), None);
+    assert_eq!(value(searching(&[]), &ask, 119), None);
+    let own = Dhcpv4Service {
+        search: searching(&["red.example"]).search,
+        ..given(&[("domain-search", "a.b")])
+    };
+    assert_eq!(value(own, &ask, 119), Some(b"\x01a\x01b\0".to_vec()));
+}
+
+#[test]
 fn the_guest_learns_its_full_name_in_the_form_that_it_uses() {
     let named = |flags, name: &[u8]| {
         let value = [&[flags, 0, 0][..], name].concat();

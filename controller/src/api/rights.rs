@@ -8,34 +8,40 @@
 //! that may not be read is not found either. An object that may be read but not changed is forbidden (403), and the
 //! message has the rules by Neutron's names.
 
+mod base;
+mod decide;
 mod exceptions;
+mod policy;
 mod relations;
 mod table;
+mod unset;
 mod visible;
 
 use crate::api::contract::body::Body;
 use crate::api::contract::caller::{Caller, Roles};
 use crate::api::contract::error::ApiError;
+use crate::api::contract::policy::Policy;
 use crate::api::contract::rbac;
 use crate::api::contract::resource::Resource;
 use crate::api::contract::ties::Ties;
 use axum::http::StatusCode;
 pub(crate) use exceptions::{ActionExceptions, Exceptions};
-use relations::Target;
+pub use policy::{PolicyError, PolicyFile};
+use relations::{AskedAttributes, AttributesOf, NoAttributes, Target, TargetAttributes};
 use serde_json::{Map, Value};
 use sextant_model::{Intent, RbacAction, RbacObject};
 use std::fmt::Display;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use table::{Operation, Rule, rule_named, rule_of, rules_of};
+use unset::unset_rules;
 
 impl Caller {
     /// Whether the caller may see it in lists.
     pub(crate) fn may_read<R: Resource>(&self, intent: &Intent, resource: &R) -> bool {
         let rule = const { rule_of(R::NAME, Operation::Get) };
-        self.is_admin()
-            || rule
-                .who
-                .allows(self, &target(intent, resource), &Value::Null)
+        let attributes = AttributesOf(resource);
+        self.may_everything()
+            || rule.allows(self, &target(intent, resource, &attributes), &Value::Null)
     }
 
     /// The resource of this id, if the caller may read it.
@@ -50,10 +56,7 @@ impl Caller {
             return Ok(resource);
         }
         // An object of another project is not found, whatever role the caller lacks.
-        let in_scope = Self {
-            project: self.project.clone(),
-            roles: Roles::OF_PROJECT,
-        };
+        let in_scope = Self::new(self.project.clone(), Roles::OF_PROJECT);
         if in_scope.may_read(intent, &*resource) {
             Err(ApiError::not_found(
                 "HTTPNotFound",
@@ -71,13 +74,18 @@ impl Caller {
         project: &str,
         body: &Body<R>,
     ) -> Result<(), ApiError> {
-        if self.is_admin() {
+        if self.may_everything() {
             return R::may_create(self, intent, &body.patch);
         }
+        let asked = AskedAttributes {
+            given: &body.given,
+            before: &NoAttributes,
+        };
         let target = Target {
             owner: project,
             ties: R::ties_asked(&body.patch)?,
             intent,
+            attributes: &asked,
         };
         if target
             .object()
@@ -101,7 +109,8 @@ impl Caller {
             | RbacObject::AddressScope(_) => return None,
         };
         let owner = rbac::owner(target.intent, network)?;
-        let seen = self.is_of(owner)
+        let seen = self.is_admin()
+            || self.is_of(owner)
             || self.is_granted(target.intent, network, RbacAction::AccessAsShared)
             || self.is_granted(target.intent, network, RbacAction::AccessAsExternal);
         (!seen).then(|| rbac::missing(network))
@@ -114,8 +123,12 @@ impl Caller {
         resource: &R,
         body: &Body<R>,
     ) -> Result<(), ApiError> {
-        if !self.is_admin() {
-            let target = target(intent, resource);
+        if !self.may_everything() {
+            let asked = AskedAttributes {
+                given: &body.given,
+                before: &AttributesOf(resource),
+            };
+            let target = target(intent, resource, &asked);
             self.may::<R>(Operation::Update, &target, &body.given)?;
         }
         self.sees_references(intent, body)?;
@@ -128,7 +141,8 @@ impl Caller {
         intent: &Intent,
         resource: &R,
     ) -> Result<(), ApiError> {
-        let target = target(intent, resource);
+        let attributes = AttributesOf(resource);
+        let target = target(intent, resource, &attributes);
         self.may::<R>(Operation::Delete, &target, &Map::new())?;
         resource.may_delete(self, intent)
     }
@@ -152,8 +166,9 @@ impl Caller {
         name: &str,
     ) -> Result<(), ApiError> {
         let rule = rule_named(name);
-        let target = target(intent, resource);
-        match rule.is_some_and(|rule| rule.who.allows(self, &target, &Value::Null)) {
+        let attributes = AttributesOf(resource);
+        let target = target(intent, resource, &attributes);
+        match rule.is_some_and(|rule| rule.allows(self, &target, &Value::Null)) {
             true => Ok(()),
             false => Err(forbidden(&format!("rule:{name}"))),
         }
@@ -165,25 +180,80 @@ impl Caller {
             owner: project.unwrap_or_default(),
             ties: Ties::Nothing,
             intent: &Intent::default(),
+            attributes: &NoAttributes,
         };
-        rule_named(name).is_some_and(|rule| rule.who.allows(self, &target, &Value::Null))
+        rule_named(name).is_some_and(|rule| rule.allows(self, &target, &Value::Null))
     }
 
     /// Whether the caller may make something for a project.
     pub(crate) fn may_make_for(&self, project: &str) -> bool {
-        self.is_admin() || self.roles.has(Roles::SERVICE) || self.is_of(project)
+        self.is_admin()
+            || self.roles.has(Roles::SERVICE)
+            || self.is_of(project)
+            || self.is_by_operator("context_can_set_project_id")
+    }
+
+    /// The same caller under an operator's rules, which may say who is admin.
+    pub(crate) fn under(mut self, policy: &Arc<Policy>) -> Self {
+        if policy.is_empty() {
+            return self;
+        }
+        self.policy = policy.clone();
+        if let Some(check) = policy.check("context_is_admin") {
+            // The check cannot ask whether the caller is admin by this rule: that would be a circle.
+            self.roles = match decide::holds(check, &self, &own_target(&self)) {
+                true => self.roles.with_admin(),
+                false => self.roles.without(Roles::ADMIN),
+            };
+        }
+        self
+    }
+
+    /// Whether a base rule that an operator has set says so of the caller alone.
+    fn is_by_operator(&self, name: &str) -> bool {
+        let check = self.policy.check(name);
+        check.is_some_and(|check| decide::holds(check, self, &own_target(self)))
     }
 
     /// The attributes of a resource that the caller may not read.
     pub(crate) fn hidden<R: Resource>(&self, intent: &Intent, resource: &R) -> Vec<&'static str> {
-        if self.is_admin() {
+        if self.may_everything() {
             return Vec::new();
         }
-        let target = target(intent, resource);
-        let rules = const { rules_of(R::NAME) }.iter().filter(|rule| {
-            rule.operation == Operation::Get && !rule.who.allows(self, &target, &Value::Null)
-        });
-        rules.filter_map(|rule| rule.attribute).collect()
+        let attributes = AttributesOf(resource);
+        let target = target(intent, resource, &attributes);
+        let of_reading = self
+            .rules::<R>()
+            .filter(|rule| rule.operation == Operation::Get && rule.attribute.is_some());
+        of_reading
+            .filter(|rule| !rule.allows(self, &target, &Value::Null))
+            .filter_map(|rule| rule.attribute)
+            .collect()
+    }
+
+    /// Whether the caller may read this attribute, where it is asked for by itself.
+    pub(crate) fn may_read_attribute<R: Resource>(
+        &self,
+        intent: &Intent,
+        resource: &R,
+        attribute: &str,
+    ) -> Result<(), ApiError> {
+        match self.hidden(intent, resource).contains(&attribute) {
+            true => Err(forbidden(&format!("rule:get_{}:{attribute}", R::NAME))),
+            false => Ok(()),
+        }
+    }
+
+    /// The rules of a resource: those of the table, and those that an operator has set beside them.
+    fn rules<R: Resource>(&self) -> impl Iterator<Item = &'static Rule> {
+        let others = match self.policy.is_empty() {
+            true => &[],
+            false => unset_rules(R::NAME),
+        };
+        let set = others
+            .iter()
+            .filter(|rule| self.policy.rule(rule.name).is_some());
+        const { rules_of(R::NAME) }.iter().chain(set)
     }
 
     /// Whether an operation is allowed with all its attributes. If not, returns the rules that forbid it.
@@ -193,19 +263,18 @@ impl Caller {
         target: &Target<'_>,
         given: &Map<String, Value>,
     ) -> Result<(), ApiError> {
-        let rules = const { rules_of(R::NAME) };
-        let of_resource = rules
-            .iter()
+        let of_resource = self
+            .rules::<R>()
             .filter(|rule| rule.operation == operation && rule.attribute.is_none());
-        let protected = rules
-            .iter()
+        let protected = self
+            .rules::<R>()
             .filter_map(|rule| Some((rule, rule.asked(operation, given)?)));
         let asked: Vec<(&Rule, &Value)> = of_resource
             .map(|rule| (rule, &Value::Null))
             .chain(protected)
             .collect();
         let mut rules = asked.iter();
-        match rules.all(|(rule, value)| rule.who.allows(self, target, value)) {
+        match rules.all(|(rule, value)| rule.allows(self, target, value)) {
             true => Ok(()),
             false => Err(forbidden(&together(&asked))),
         }
@@ -255,11 +324,27 @@ impl Rule {
     }
 }
 
-fn target<'a, R: Resource>(intent: &'a Intent, resource: &'a R) -> Target<'a> {
+fn target<'a, R: Resource>(
+    intent: &'a Intent,
+    resource: &'a R,
+    attributes: &'a dyn TargetAttributes,
+) -> Target<'a> {
     Target {
         owner: &resource.meta().project_id,
         ties: resource.ties(),
         intent,
+        attributes,
+    }
+}
+
+/// The caller's own project, which base rules about callers are asked about.
+fn own_target(caller: &Caller) -> Target<'_> {
+    static NOTHING: LazyLock<Intent> = LazyLock::new(Intent::default);
+    Target {
+        owner: caller.project.as_deref().unwrap_or_default(),
+        ties: Ties::Nothing,
+        intent: &NOTHING,
+        attributes: &NoAttributes,
     }
 }
 

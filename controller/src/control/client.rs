@@ -63,6 +63,9 @@ pub enum ClientError {
         "Sextant at {0} gave an answer that this command does not understand. Is it another version? {1}"
     )]
     Unreadable(PathBuf, serde_json::Error),
+    /// The answer came, and cannot be used.
+    #[error("{0}")]
+    Unused(String),
     /// Who watches would do it again and again.
     #[error("--watch is for verbs that only read")]
     Unwatchable,
@@ -103,6 +106,7 @@ pub(super) fn run<V: Verb + Args, R: Serialize>(
     loop {
         // Everything is read first: printing may wait for a pager, and Sextant drops clients that do not read.
         let mut rows: Vec<V::Row> = exchange(&socket, &request(verb.clone()))?;
+        rows = verb.receive(rows).map_err(ClientError::Unused)?;
         rows.retain(|row| shown.as_ref() != Some(row));
         if ask.watch.is_some() && !json && io::stdout().is_terminal() {
             print(CLEARED);

@@ -1,5 +1,6 @@
 //! The verbs. Each is a file that implements [`Verb`], and a row of the table below.
 
+pub mod backup;
 pub mod drops;
 pub mod events;
 pub mod explain;
@@ -14,6 +15,7 @@ pub mod networks;
 pub mod plan;
 pub mod ports;
 pub mod prefixes;
+pub mod probe;
 pub mod routers;
 pub mod search;
 pub mod status;
@@ -89,6 +91,8 @@ verbs! {
     Events(events::EventsVerb);
     /// Show how many packets no flow of each table took, by hypervisor.
     Drops(drops::DropsVerb);
+    /// Say whether frames get from one hypervisor to another and back, and how long they may be. No guest takes part.
+    Probe(probe::ProbeVerb);
     /// Find what an id, a name, an address or a MAC means.
     Search(search::SearchVerb);
     /// Show each hypervisor on a line, with what is wrong of it.
@@ -116,6 +120,8 @@ verbs! {
     Plan(plan::PlanVerb);
     /// Show which flows a packet meets, table by table, and where it goes.
     Trace(trace::TraceVerb);
+    /// Write everything that is stored to a file, while Sextant runs, and read it back. `sextant store copy --from FILE` restores it.
+    Backup(backup::BackupVerb);
 }
 
 /// Parses a hypervisor's name. Only the running process knows which names exist.

@@ -6,6 +6,7 @@ use crate::cli::Serve;
 use crate::config::Config;
 use crate::logging::Logs;
 use crate::rules::{HypervisorRules, RulesChanger};
+use crate::service_manager::ServiceManager;
 use crate::state::{Event, Events};
 use crate::tls::{Tls, TlsFiles};
 use tokio::runtime::Handle;
@@ -17,6 +18,8 @@ pub struct Again {
     pub options: Serve,
     /// The logs.
     pub logs: Logs,
+    /// Who hears of it.
+    pub manager: ServiceManager,
 }
 
 /// What runs by the configuration and can follow it.
@@ -37,7 +40,9 @@ impl Reload {
     /// Reads all files again with each signal to do so.
     pub(super) async fn run(mut self, mut hung_up: Signal) {
         while hung_up.recv().await.is_some() {
+            self.again.manager.reloading();
             self.read_again().await;
+            self.again.manager.ready();
         }
     }
 
@@ -57,6 +62,7 @@ impl Reload {
         follow(&mut self.config, &read);
         self.again.logs.set(&self.config.log);
         callers::identify_again(&self.api, &self.config);
+        callers::decide_again(&self.api, &self.config);
         self.rules.set(HypervisorRules::from(&self.config));
         if self.config.settings() != before.settings() {
             // The owner of state ends only with the process.
@@ -92,6 +98,7 @@ fn follow(config: &mut Config, read: &Config) {
     config.log = read.log.clone();
     config.auth = read.auth;
     config.trusted_proxies = read.trusted_proxies.clone();
+    config.policy_file = read.policy_file.clone();
     config.keystone = read.keystone.clone();
     config.allow_plaintext = read.allow_plaintext;
     config.dns_domain = read.dns_domain.clone();
@@ -133,6 +140,7 @@ differences! {
     metrics_per_hypervisor,
     auth,
     trusted_proxies,
+    policy_file,
     keystone,
     nova,
     allow_plaintext,

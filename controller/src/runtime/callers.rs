@@ -1,6 +1,6 @@
 //! How the API identifies callers, by the configuration.
 
-use crate::api::{Api, Identity};
+use crate::api::{Api, Identity, PolicyError, PolicyFile};
 use crate::config::{Auth, Config};
 use crate::keystone::Keystone;
 use crate::metrics::Metrics;
@@ -27,6 +27,37 @@ pub(super) fn identify_again(api: &Api, config: &Config) {
         Ok(identity) => api.identify_by(identity),
         Err(error) => tracing::warn!(%error, "callers are identified as before"),
     }
+}
+
+/// Reads the operator's rules of who may do what, and has them decide.
+pub(super) fn decide(api: &Api, config: &Config) -> Result<(), PolicyError> {
+    let file = PolicyFile::read(&config.policy_file)?;
+    warn_of_unknown(&file, config);
+    api.decide_by(&file);
+    Ok(())
+}
+
+/// The same once more. Rules that cannot be used leave those in force that were.
+pub(super) fn decide_again(api: &Api, config: &Config) {
+    if let Err(error) = decide(api, config) {
+        tracing::warn!(%error, "rules stay as they were");
+    }
+}
+
+fn warn_of_unknown(file: &PolicyFile, config: &Config) {
+    /// How many names a line of the log has at most.
+    const MOST: usize = 50;
+    let unknown = file.unknown();
+    if unknown.is_empty() {
+        return;
+    }
+    let rules = unknown[..unknown.len().min(MOST)].join(", ");
+    tracing::warn!(
+        file = %config.policy_file.display(),
+        count = unknown.len(),
+        rules,
+        "these rules count for nothing: Sextant has none of these names"
+    );
 }
 
 /// Has the log tell whether Keystone can be asked. Its connections belong to the threads of the API.

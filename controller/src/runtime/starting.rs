@@ -2,12 +2,12 @@
 
 use super::again::{Again, Reload};
 use super::tasks::Tasks;
-use super::{RuntimeError, WebThreads, callers, store_age};
+use super::{RuntimeError, WebThreads, callers, pulse, store_age};
 use crate::admission;
 use crate::api::{self, Api};
 use crate::cluster::{Cluster, Tenures};
 use crate::config::Config;
-use crate::control::{self, ControlSocket, OperatorView};
+use crate::control::{self, ControlSocket, OperatorView, StoredCloud};
 use crate::http::{self, HttpLimits};
 use crate::metrics::Metrics;
 use crate::nova::NovaNotifier;
@@ -106,6 +106,8 @@ impl Starting<'_> {
         let expiries = expiries.watch(own.into_iter().flatten().collect());
         tasks.sessions.add("the watch over certificates", expiries);
         let (again, hung_up) = again;
+        let pulse = pulse::keep(again.manager.clone(), self.events.clone());
+        tasks.sessions.add("the pulse", pulse);
         let reload = self.reload(again, &sockets, change_rules, api.clone());
         tasks
             .sessions
@@ -182,6 +184,7 @@ impl Starting<'_> {
         let api = api.with_hypervisors(databases, switches, self.events.clone());
         let api = api.with_cluster(self.cluster.clone());
         let api = api.with_identity(callers::identity(self.config, &self.metrics)?);
+        callers::decide(&api, self.config)?;
         callers::try_out(&api, &self.threads.api);
         Ok(api)
     }
@@ -228,8 +231,10 @@ impl Starting<'_> {
             history: switches.history.clone(),
             counters: switches.counters.clone(),
             metrics: self.metrics.clone(),
+            probes: switches.probes.clone(),
             databases: hypervisors.seats.clone(),
             switches: switches.seats.clone(),
+            store: StoredCloud(self.store.clone()),
         }
     }
 

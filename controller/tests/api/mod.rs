@@ -10,7 +10,7 @@
 use axum::body::{Body, to_bytes};
 use axum::http::{Method, Request, StatusCode};
 use serde_json::Value;
-use sextant_controller::api::{Api, Identity, loopback, service};
+use sextant_controller::api::{Api, Identity, PolicyFile, loopback, service};
 use sextant_controller::http::Peer;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::renumbering;
@@ -133,6 +133,14 @@ impl Cloud {
     /// Identifies callers in this way from now on.
     pub fn identify_by(&self, identity: Identity) {
         self.api.identify_by(identity);
+    }
+
+    /// Has these rules decide from now on, as a file of them.
+    pub fn decide_by(&self, rules: &str) {
+        let path = self.folder.join("policy.yaml");
+        std::fs::write(&path, rules).unwrap();
+        let file = PolicyFile::read(&path).unwrap_or_else(|error| panic!("{error}"));
+        self.api.decide_by(&file);
     }
 
     /// The service itself.

@@ -171,7 +171,12 @@ async fn tag(cloud: &Cloud, port: &Value) {
         .await
         .ok();
     cloud.put(&format!("{tagged}/new"), Value::Null).await.ok();
-    cloud.delete(&format!("{tagged}/big")).await.ok();
+    let more = cloud.post(&tagged, json!({"tags": ["big", "odd"]})).await;
+    assert_eq!(more.status, 201);
+    assert_eq!(more.ok()["tags"], json!(["big", "blue", "new", "odd"]));
+    for gone in ["big", "odd"] {
+        cloud.delete(&format!("{tagged}/{gone}")).await.ok();
+    }
     assert_eq!(
         cloud.get(&tagged).await.ok()["tags"],
         json!(["blue", "new"])

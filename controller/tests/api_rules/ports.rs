@@ -96,3 +96,42 @@ async fn a_port_keeps_the_addresses_that_it_has_by_itself() {
         1
     );
 }
+
+#[tokio::test]
+async fn ports_are_made_with_their_tags() {
+    let cloud = Cloud::new();
+    let network = made(&cloud, "network", json!({})).await;
+    let tagged = |tags: Value| json!({"network_id": network["id"], "tags": tags});
+    let port = made(&cloud, "port", tagged(json!(["b", "a", "b"]))).await;
+    assert_eq!(port["tags"], json!(["a", "b"]));
+    let two = json!({"ports": [tagged(json!(["x"])), tagged(json!([]))]});
+    let two = cloud.post("ports", two).await.ok();
+    let tags = [&two["ports"][0]["tags"], &two["ports"][1]["tags"]];
+    assert_eq!(tags, [&json!(["x"]), &json!([])]);
+    let found = cloud.get("ports?tags=x&fields=tags").await.ok();
+    assert_eq!(found["ports"], json!([{"tags": ["x"]}]));
+
+    let path = format!("ports/{}", id(&port));
+    let later = cloud.put(&path, json!({"port": {"tags": []}})).await;
+    assert_eq!(later.error().2, "Cannot update read-only attribute tags");
+    let many: Vec<String> = (0..51).map(|n| format!("t{n}")).collect();
+    for wrong in [json!(many), json!(["a,b"]), json!("a"), json!([1])] {
+        let refused = cloud.post("ports", json!({"port": tagged(wrong)})).await;
+        assert_eq!(refused.error().0, 400);
+    }
+    let network = json!({"network": {"tags": ["a"]}});
+    assert_eq!(cloud.post("networks", network).await.error().0, 400);
+}
+
+#[tokio::test]
+async fn nobody_sends_from_a_multicast_address() {
+    let cloud = Cloud::new();
+    let network = made(&cloud, "network", json!({})).await;
+    for pair in ["224.0.0.1", "ff02::/16", "239.0.0.0/8"] {
+        let pairs = json!([{"ip_address": pair}]);
+        let port = json!({"network_id": network["id"], "allowed_address_pairs": pairs});
+        let (status, _, message) = cloud.post("ports", json!({"port": port})).await.error();
+        assert_eq!(status, 400);
+        assert!(message.contains("multicast"), "{message}");
+    }
+}

@@ -204,13 +204,23 @@ async fn a_network_has_a_domain_for_its_guests_names() {
             domain
         );
     }
-    for domain in ["example.org", "a..b.", "-a.", "a_b.", "."] {
+    let long = [
+        "a".repeat(63),
+        "b".repeat(63),
+        "c".repeat(63),
+        "d".repeat(62),
+    ]
+    .join(".")
+        + ".";
+    for domain in ["example.org", "a..b.", "-a.", "a_b.", "a.1.", ".", &long] {
         assert_eq!(
             refused(made(json!(domain)).await),
             error(400, "HTTPBadRequest"),
             "{domain}"
         );
     }
+    let upper = made(json!("Example.NET.")).await.ok();
+    assert_eq!(upper["network"]["dns_domain"], "example.net.");
     let listed = cloud.get("networks?dns_domain=example.org.").await.ok();
     assert_eq!(listed["networks"].as_array().unwrap().len(), 1);
 }

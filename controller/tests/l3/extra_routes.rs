@@ -152,3 +152,19 @@ async fn routes_added_and_removed_at_once_are_all_added_and_removed() {
     let far = json!({"router": {"routes": [route("::/0", "2001:db8:9::1")]}});
     assert_eq!(cloud.put(&path, far).await.error().1, "InvalidRoutes");
 }
+
+#[tokio::test]
+async fn one_destination_may_have_several_next_hops() {
+    let cloud = Cloud::new();
+    let (router, _) = router_on(&cloud, "2001:db8:1::/64").await;
+    let path = format!("routers/{}", id(&router));
+    let routes = json!([
+        route("2001:db8:a::/48", "2001:db8:1::5"),
+        route("2001:db8:a::/48", "2001:db8:1::6"),
+    ]);
+    let changed = cloud
+        .put(&path, json!({"router": {"routes": routes}}))
+        .await
+        .ok();
+    assert_eq!(changed["router"]["routes"], routes);
+}

@@ -111,8 +111,33 @@ async fn a_port_is_called_as_its_guest_or_after_its_address() {
         unnamed["port"]["dns_assignment"][0]["fqdn"],
         "host-2001-db8-1--5.openstacklocal."
     );
-    for wrong in ["-a", "a..b", "a_b", &"a".repeat(64)] {
+    let long = [
+        "a".repeat(63),
+        "b".repeat(63),
+        "c".repeat(63),
+        "d".repeat(54),
+    ]
+    .join(".");
+    for wrong in [
+        "-a",
+        "a..b",
+        "a_b",
+        "a.1",
+        "web.example.net.",
+        "openstacklocal.",
+        &"a".repeat(64),
+        &long,
+    ] {
         let wrong = json!({"port": {"dns_name": wrong}});
         assert_eq!(cloud.put(&path, wrong).await.error().0, 400);
     }
+    let full = json!({"port": {"dns_name": "web.openstacklocal.", "dns_domain": "Example.ORG."}});
+    let full = cloud.put(&path, full).await.ok();
+    assert_eq!(full["port"]["dns_domain"], "example.org.");
+    assert_eq!(
+        full["port"]["dns_assignment"][0]["fqdn"],
+        "web.openstacklocal."
+    );
+    let listed = cloud.get("ports?dns_domain=example.org.").await.ok();
+    assert_eq!(listed["ports"].as_array().unwrap().len(), 1);
 }

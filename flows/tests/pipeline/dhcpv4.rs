@@ -134,6 +134,22 @@ fn a_guest_is_leased_its_address_with_what_its_subnet_says() {
 }
 
 #[test]
+fn a_guest_searches_the_domains_of_its_port_and_network_first() {
+    let mut cloud = cloud();
+    assert!(told(&cloud).unwrap().search.is_empty());
+    cloud.change_network("red", |network| {
+        network.dns_domain = "red.example.".to_owned()
+    });
+    cloud.change_port("a1", |port| port.dns_domain = "a1.example.".to_owned());
+    let service = told(&cloud).unwrap();
+    let search: Vec<&str> = service.search.iter().map(|name| name.as_str()).collect();
+    assert_eq!(search, ["a1.example", "red.example", "openstacklocal"]);
+    assert_eq!(service.domain.as_ref().unwrap().as_str(), "openstacklocal");
+    cloud.change_port("a1", |port| port.dns_domain = "openstacklocal.".to_owned());
+    assert_eq!(told(&cloud).unwrap().search.len(), 2);
+}
+
+#[test]
 fn a_default_among_the_host_routes_wins_over_the_gateway() {
     let mut cloud = cloud();
     cloud.change_subnet("red4", |subnet| {

@@ -272,6 +272,22 @@ fn a_guest_is_told_its_full_name() {
 }
 
 #[test]
+fn guests_search_the_domain_of_their_network() {
+    let mut cloud = cloud(Some(Ipv6Mode::Dhcpv6Stateful));
+    assert_eq!(told(&cloud).unwrap().domains, ["openstacklocal"]);
+    assert!(heard(&cloud)[0].options.search_domains.is_empty());
+    cloud.change_network("red", |network| {
+        network.dns_domain = "red.example.".to_owned()
+    });
+    assert_eq!(
+        told(&cloud).unwrap().domains,
+        ["red.example", "openstacklocal"]
+    );
+    let advertised = heard(&cloud)[0].options.search_domains.clone();
+    assert_eq!(advertised, ["red.example".parse().unwrap()]);
+}
+
+#[test]
 fn a_delegated_prefix_ends_with_its_delegation_and_at_once_without_one() {
     let mut cloud = cloud(Some(Ipv6Mode::Slaac));
     let ends = |cloud: &Cloud| heard(cloud)[0].prefixes[0].ends;

@@ -76,6 +76,13 @@ impl<'a> Dhcpv4OptionWriter<'a> {
         });
     }
 
+    /// Uncompressed, which RFC 3397 §2 allows, so that a list that is cut into parts needs no care.
+    fn domains(&mut self, domains: &[DomainName]) {
+        self.write(option::DOMAIN_SEARCH, |out| {
+            domains.iter().for_each(|name| domain::put(out, name));
+        });
+    }
+
     /// The guest's name as the server knows it, in the client's format. The server updates no DNS for its clients, and
     /// says so. If the client asked for an update, the answer has the override flag (RFC 4702 §4).
     fn fqdn(&mut self, name: &DomainName, asked: Dhcpv4Fqdn<'_>) {
@@ -179,6 +186,9 @@ fn names(
         && is_wanted(service, query, option::DOMAIN_NAME)
     {
         options.put(option::DOMAIN_NAME, domain.as_str().as_bytes());
+    }
+    if is_wanted(service, query, option::DOMAIN_SEARCH) && !service.search.is_empty() {
+        options.domains(&service.search);
     }
     let host = &lease.host_name;
     if let Some(asked) = query.fqdn {

@@ -55,6 +55,8 @@ pub const RAPID_COMMIT: u8 = 80;
 pub const CLIENT_FQDN: u8 = 81;
 /// The client's processor architectures (RFC 4578 §2.1).
 pub const CLIENT_ARCHITECTURES: u8 = 93;
+/// The domains to search (RFC 3397).
+pub const DOMAIN_SEARCH: u8 = 119;
 /// Routes with their prefix lengths (RFC 3442).
 pub const CLASSLESS_ROUTES: u8 = 121;
 /// The same, as Windows asks for it ([MS-DHCPE] §2.2.8).

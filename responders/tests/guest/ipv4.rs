@@ -50,6 +50,7 @@ pub fn service() -> Dhcpv4Service {
         lifetime: 86_400,
         mtu: 1430,
         domain: Some("example.org".parse().unwrap()),
+        search: Vec::new(),
         extra: Vec::new(),
     }
 }

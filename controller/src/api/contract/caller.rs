@@ -1,6 +1,8 @@
 //! Who calls, and with which roles.
 
+use crate::api::contract::policy::Policy;
 use sextant_model::{EVERY_PROJECT, Intent, RbacAction, RbacObject};
+use std::sync::Arc;
 
 /// Roles that Sextant knows, each with those that it implies (Keystone's defaults).
 const ROLES: &[(&str, Roles)] = &[
@@ -33,9 +35,9 @@ impl Roles {
         Self(self.0 & !role.0)
     }
 
-    /// The roles in a list of names that commas separate.
-    pub(crate) fn parse(names: &str) -> Self {
-        Self::named(names.split(',').map(str::trim))
+    /// The same, and an admin.
+    pub(crate) fn with_admin(self) -> Self {
+        Self(self.0 | Self::ADMIN.0 | Self::OF_PROJECT.0)
     }
 
     /// The roles of these names, in any case. Unknown names grant nothing.
@@ -50,14 +52,56 @@ impl Roles {
 }
 
 /// Who calls, and may do what.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Caller {
     /// The project. `None` only if the proxy names none, or the token is for none.
     pub(crate) project: Option<String>,
     pub(crate) roles: Roles,
+    /// What an operator's rules may ask for beside that.
+    pub(crate) credentials: Arc<CallerCredentials>,
+    /// The rules that an operator has set.
+    pub(crate) policy: Arc<Policy>,
+}
+
+/// What rules may ask of a caller.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CallerCredentials {
+    pub(crate) user: Option<String>,
+    /// The names of all roles, as they were given.
+    pub(crate) roles: Vec<String>,
+    /// For the whole cloud.
+    pub(crate) is_of_system: bool,
+    /// Not for another project than the one that is reserved for administration, if there is one.
+    pub(crate) is_admin_project: bool,
+}
+
+impl CallerCredentials {
+    /// Whether a role of this name was given, or follows from one that was.
+    pub(crate) fn has_role(&self, name: &str) -> bool {
+        let mut given = self.roles.iter();
+        let wanted = Roles::named(std::iter::once(name));
+        given.any(|role| role.eq_ignore_ascii_case(name))
+            || wanted != Roles::default()
+                && Roles::named(self.roles.iter().map(String::as_str)).has(wanted)
+    }
 }
 
 impl Caller {
+    /// A caller of this project, with these roles, under Neutron's default rules.
+    pub(crate) fn new(project: Option<String>, roles: Roles) -> Self {
+        Self {
+            project,
+            roles,
+            credentials: Arc::default(),
+            policy: Arc::default(),
+        }
+    }
+
+    /// Whether no rule keeps anything from the caller: an admin, where no rules are set.
+    pub(crate) fn may_everything(&self) -> bool {
+        self.is_admin() && self.policy.is_empty()
+    }
+
     /// Whether the caller may do everything.
     pub(crate) fn is_admin(&self) -> bool {
         self.roles.has(Roles::ADMIN)

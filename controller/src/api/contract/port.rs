@@ -20,6 +20,7 @@ use crate::api::contract::placement::addresses::{self, ListedIp, WantedAddresses
 use crate::api::contract::placement::{self, place};
 use crate::api::contract::resource::Resource;
 use crate::api::contract::router;
+use crate::api::contract::tags;
 use crate::api::contract::ties::Ties;
 use crate::api::contract::values;
 use crate::api::contract::view::ResourceView;
@@ -46,6 +47,7 @@ attributes! {
     writable("allowed_address_pairs").no_filter() => given allowed_address_pairs: Vec<AddressPair> = values::list(details::pair), |port| details::shown_pairs(port);
     writable("extra_dhcp_opts").no_filter() => given extra_dhcp_opts: Vec<PatchedOption> = values::list(dhcp_options::option), |port| &port.extra_dhcp_opts;
     writable("dns_name") => stored dns_name: String = dns::name;
+    writable("dns_domain") => stored dns_domain: String = dns::domain;
     read_only("dns_assignment").no_filter(), |port, view| dns::assignment(port, &view.intent.settings.dns_domain);
     writable("binding:host_id").index(index::on_host) => stored host_id: String = values::text_or_null, |port, view| binding::host(port, view);
     writable("binding:vnic_type") => stored vnic_type: String = values::one_of(&vif::VNIC_TYPES);
@@ -54,12 +56,15 @@ attributes! {
     read_only("binding:vif_details").no_filter(), |port, view| vif::vif_details(port, view);
     fixed("qos_policy_id").no_filter() => given qos_policy_id: () = values::nothing, |_port| ();
     read_only("ip_allocation"), |_port| "immediate";
+    fixed("tags").no_filter() => given tags: BTreeSet<String> = tags::tags, |port| &port.meta.tags;
     answer_only("qos_network_policy_id"), |_port| ();
     answer_only("resource_request"), |_port| ();
 }
 
 impl Resource for Port {
     type Patch = PortPatch;
+    /// Tags may be given when a port is made (Neutron's `tag-ports-during-bulk-creation`).
+    const OWN: &'static [&'static str] = &["tags"];
     const FIRST_REVISION: u64 = 1;
 
     fn ties(&self) -> Ties {
@@ -85,8 +90,11 @@ impl Resource for Port {
 
     fn create(draft: &mut Draft, meta: Meta, patch: &PortPatch) -> Result<PortId, ApiError> {
         let network_id = patch.network_id()?;
+        patch.refuse_misfit_name(draft)?;
         let mut port = placement::blank(PortId(draft.uuid()), network_id, meta);
         patch.store(&mut port);
+        port.meta.tags = patch.tags.clone().unwrap_or_default();
+        tags::refuse_many(&port.meta.tags)?;
         details::change(&mut port, patch)?;
         let network = Network::get(&draft.intent, network_id)?;
         port.port_security_enabled = patch
@@ -107,6 +115,7 @@ impl Resource for Port {
 
     fn update(&self, changed: Self, draft: &mut Draft, patch: &PortPatch) -> Result<(), ApiError> {
         let mut port = changed;
+        patch.refuse_misfit_name(draft)?;
         // A port has one binding to a host.
         let host = &port.host_id;
         port.inactive_bindings.retain(|other| other.host != *host);
@@ -151,6 +160,11 @@ impl Resource for Port {
 }
 
 impl PortPatch {
+    fn refuse_misfit_name(&self, draft: &Draft) -> Result<(), ApiError> {
+        let name = self.dns_name.as_deref().unwrap_or_default();
+        dns::refuse_misfit(name, &draft.intent.settings.dns_domain)
+    }
+
     fn wanted_addresses(&self) -> Option<WantedAddresses> {
         let listed = self.fixed_ips.clone().flatten();
         listed.map(WantedAddresses::Listed)

@@ -16,6 +16,8 @@ pub(crate) trait Resource: Kind {
     type Patch: Patch<Self>;
     /// The standard attributes that it does not have.
     const WITHOUT: &'static [&'static str] = &[];
+    /// The standard attributes that it declares itself.
+    const OWN: &'static [&'static str] = &[];
     /// The revision number that it begins with, as in Neutron.
     const FIRST_REVISION: u64 = 0;
     #[doc(hidden)]
@@ -39,7 +41,8 @@ pub(crate) trait Resource: Kind {
     fn attributes() -> impl Iterator<Item = &'static Attribute<Self, Self::Patch>> {
         let standard = Self::STANDARD
             .iter()
-            .filter(|attribute| !Self::WITHOUT.contains(&attribute.name));
+            .filter(|attribute| !Self::WITHOUT.contains(&attribute.name))
+            .filter(|attribute| !Self::OWN.contains(&attribute.name));
         standard.chain(Self::Patch::ATTRIBUTES)
     }
 

@@ -1,9 +1,11 @@
 //! What requests work with.
 
 use crate::api::contract::draft::WRITERS_AT_ONCE;
+use crate::api::contract::policy::Policy;
 use crate::api::requests::audit::Audit;
 use crate::api::requests::gate::Gate;
 use crate::api::requests::identity::Identity;
+use crate::api::rights::PolicyFile;
 use crate::cluster::Cluster;
 use crate::fair::FairPlaces;
 use crate::metrics::Metrics;
@@ -28,6 +30,7 @@ pub struct Api {
     pub(crate) lists: Gate,
     pub(crate) hypervisors: Option<Hypervisors>,
     pub(crate) identity: Arc<ArcSwap<Identity>>,
+    pub(crate) policy: Arc<ArcSwap<Policy>>,
     pub(crate) audit: Arc<Audit>,
 }
 
@@ -45,6 +48,7 @@ impl Api {
             lists: Gate::default(),
             hypervisors: None,
             identity: Arc::default(),
+            policy: Arc::default(),
             audit: Arc::default(),
         }
     }
@@ -102,6 +106,13 @@ impl Api {
     /// Identifies callers in this way from now on, also in services that exist already.
     pub fn identify_by(&self, identity: Identity) {
         self.identity.store(Arc::new(identity));
+    }
+}
+
+impl Api {
+    /// Has these rules decide from now on, also in services that exist already.
+    pub fn decide_by(&self, file: &PolicyFile) {
+        self.policy.store(file.policy.clone());
     }
 }
 

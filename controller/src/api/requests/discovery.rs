@@ -14,6 +14,12 @@ use serde_json::{Value, json};
 /// Alias, name, description and date, as in Neutron.
 const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
     (
+        "aap-reject-multicast",
+        "Allowed address pairs reject multicast extension",
+        "Reject multicast addresses in Allowed Address Pairs",
+        "2026-04-01T00:00:00-00:00",
+    ),
+    (
         "address-scope",
         "Address scope",
         "Address scopes extension.",
@@ -62,10 +68,22 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "2016-02-18T18:00:00-00:00",
     ),
     (
+        "dns-domain-ports",
+        "dns_domain for ports",
+        "Allows the DNS domain to be specified for a network port.",
+        "2017-04-24T10:00:00-00:00",
+    ),
+    (
         "dns-integration",
         "DNS Integration",
         "Provides integration with DNS.",
         "2015-08-15T18:00:00-00:00",
+    ),
+    (
+        "ecmp_routes",
+        "Equal Cost Multipath Routing",
+        "Allows traffic to reach the same destination via multiple different links ",
+        "2020-11-26T18:00:00-00:00",
     ),
     (
         "empty-string-filtering",
@@ -254,6 +272,12 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "2021-10-05T09:00:00-00:00",
     ),
     (
+        "sort-key-validation",
+        "Sort keys validation",
+        "Provides validation on sort keys.",
+        "2018-07-04T10:00:00-00:00",
+    ),
+    (
         "sorting",
         "Sorting support",
         "Extension that indicates that sorting is enabled.",
@@ -312,6 +336,18 @@ const EXTENSIONS: &[(&str, &str, &str, &str)] = &[
         "Subnet Pool Prefix Operations",
         "Provides support for adjusting the prefix list of subnet pools",
         "2019-02-08T10:00:00-00:00",
+    ),
+    (
+        "tag-creation",
+        "Tag creation extension",
+        "Allow to create multiple tags for a resource",
+        "2024-07-23T10:00:00-00:00",
+    ),
+    (
+        "tag-ports-during-bulk-creation",
+        "Tag Ports During Bulk Creation",
+        "Allow to tag ports during bulk creation",
+        "2019-12-29T19:00:00-00:00",
     ),
 ];
 

@@ -6,7 +6,7 @@
 
 mod tokens;
 
-use crate::api::contract::caller::{Caller, Roles};
+use crate::api::contract::caller::{Caller, CallerCredentials, Roles};
 use crate::api::contract::error::ApiError;
 use crate::api::requests::audit::CallerName;
 use crate::http::Peer;
@@ -15,6 +15,7 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// The project of a caller who names none, as in Neutron without authentication.
 const NO_PROJECT: &str = "fake_project_id";
@@ -95,9 +96,15 @@ impl Identity {
 /// The caller where everyone is admin.
 fn everyone(headers: &HeaderMap) -> Caller {
     let project = text(headers, "x-project-id").unwrap_or(NO_PROJECT);
+    let credentials = CallerCredentials {
+        user: text(headers, "x-user-id").map(str::to_owned),
+        roles: vec!["admin".to_owned(), "service".to_owned()],
+        is_of_system: false,
+        is_admin_project: true,
+    };
     Caller {
-        project: Some(project.to_owned()),
-        roles: Roles::ALL,
+        credentials: Arc::new(credentials),
+        ..Caller::new(Some(project.to_owned()), Roles::ALL)
     }
 }
 
@@ -107,7 +114,8 @@ fn named(headers: &HeaderMap) -> Option<Caller> {
     if !confirmed || text(headers, "x-user-id").is_none() {
         return None;
     }
-    let mut roles = headers.get("x-roles").map_or_else(Roles::default, roles_of);
+    let names = headers.get("x-roles").map_or_else(Vec::new, role_names);
+    let mut roles = Roles::named(names.iter().map(String::as_str));
     // In Keystone one project may be reserved for administration. Then an admin of another project is no admin of the
     // cloud.
     let elsewhere =
@@ -115,16 +123,31 @@ fn named(headers: &HeaderMap) -> Option<Caller> {
     if elsewhere {
         roles = roles.without(Roles::ADMIN);
     }
+    let project = text(headers, "x-project-id").map(str::to_owned);
+    let credentials = CallerCredentials {
+        user: text(headers, "x-user-id").map(str::to_owned),
+        roles: without_admin(&names, !elsewhere),
+        is_of_system: text(headers, "openstack-system-scope") == Some("all"),
+        is_admin_project: !elsewhere,
+    };
     Some(Caller {
-        project: text(headers, "x-project-id").map(str::to_owned),
-        roles,
+        credentials: Arc::new(credentials),
+        ..Caller::new(project, roles)
     })
 }
 
+/// The names of roles without `admin`, unless that counts.
+fn without_admin(names: &[String], counts: bool) -> Vec<String> {
+    let mut names = names.to_vec();
+    names.retain(|name| counts || !name.eq_ignore_ascii_case("admin"));
+    names
+}
+
 /// The roles in a header. Its octets are Latin-1, as in Neutron (PEP 3333). An unknown name does not spoil the others.
-fn roles_of(header: &HeaderValue) -> Roles {
+fn role_names(header: &HeaderValue) -> Vec<String> {
     let names: String = header.as_bytes().iter().copied().map(char::from).collect();
-    Roles::parse(&names)
+    let names = names.split(',').map(|name| name.trim().to_owned());
+    names.filter(|name| !name.is_empty()).collect()
 }
 
 /// The addresses of a loopback interface.

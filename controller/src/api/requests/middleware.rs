@@ -178,6 +178,7 @@ pub(crate) async fn identify(State(api): State<Api>, mut request: Request, next:
             return ApiError::unavailable(error.to_string()).into_response();
         }
     };
+    let caller = caller.under(&api.policy.load());
     let line = line(&caller, &name);
     request.extensions_mut().insert(caller);
     let served = async {
@@ -217,10 +218,7 @@ mod tests {
     #[test]
     fn users_without_a_project_take_turns_by_themselves() {
         let line_of = |user: &str, project: Option<&str>| {
-            let caller = Caller {
-                project: project.map(str::to_owned),
-                roles: Roles::default(),
-            };
+            let caller = Caller::new(project.map(str::to_owned), Roles::default());
             line(&caller, &CallerName::of(user, project))
         };
         assert_eq!(line_of("a", Some("p")), line_of("b", Some("p")));

@@ -3,7 +3,7 @@
 use crate::api::contract::caller::Caller;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::resource::Resource;
-use crate::api::contract::values;
+use crate::api::contract::tags;
 use crate::api::requests::api::Api;
 use crate::api::requests::incoming;
 use axum::body::Body as Stream;
@@ -15,16 +15,14 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// The longest tag, in characters.
-const LONGEST: usize = 255;
-/// The most tags of a resource.
-const MOST: usize = 50;
-
 pub(crate) fn routes<R: Resource>(item: &str) -> Router<Api> {
     Router::new()
         .route(
             &format!("{item}/tags"),
-            get(list::<R>).put(replace::<R>).delete(clear::<R>),
+            get(list::<R>)
+                .put(replace::<R>)
+                .post(add_all::<R>)
+                .delete(clear::<R>),
         )
         .route(
             &format!("{item}/tags/{{tag}}"),
@@ -37,7 +35,9 @@ async fn list<R: Resource>(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let resource = caller.find::<R>(&api.snapshots.latest().intent, &id)?;
+    let snapshot = api.snapshots.latest();
+    let resource = caller.find::<R>(&snapshot.intent, &id)?;
+    caller.may_read_attribute(&snapshot.intent, &*resource, "tags")?;
     Ok(Json(json!({"tags": resource.meta().tags})).into_response())
 }
 
@@ -46,7 +46,9 @@ async fn has<R: Resource>(
     Extension(caller): Extension<Caller>,
     Path((id, tag)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    let resource = caller.find::<R>(&api.snapshots.latest().intent, &id)?;
+    let snapshot = api.snapshots.latest();
+    let resource = caller.find::<R>(&snapshot.intent, &id)?;
+    caller.may_read_attribute(&snapshot.intent, &*resource, "tags")?;
     if resource.meta().tags.contains(&tag) {
         Ok(StatusCode::NO_CONTENT.into_response())
     } else {
@@ -60,15 +62,35 @@ async fn replace<R: Resource>(
     Path(id): Path<String>,
     body: Stream,
 ) -> Result<Response, ApiError> {
-    let body = incoming::json(&api, body, &id).await?;
-    let Some(tags) = body.get("tags").filter(|tags| tags.is_array()) else {
-        return Err(ApiError::malformed(
-            "Invalid input for tags. Reason: 'tags' is not a list.",
-        ));
-    };
-    let tags = parse(tags)?;
-    change::<R>(&api, &caller, &id, |_| Ok(tags.clone())).await?;
+    let tags = given(&api, body, &id).await?;
+    change::<R>(&api, &caller, ("update", &id), |_| Ok(tags.clone())).await?;
     Ok(Json(json!({"tags": tags})).into_response())
+}
+
+/// Adds tags to those that are there (Neutron's `tag-creation`).
+async fn add_all<R: Resource>(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    body: Stream,
+) -> Result<Response, ApiError> {
+    let new = given(&api, body, &id).await?;
+    let all = change::<R>(&api, &caller, ("create", &id), |tags| {
+        Ok(tags.union(&new).cloned().collect())
+    })
+    .await?;
+    Ok((StatusCode::CREATED, Json(json!({"tags": all}))).into_response())
+}
+
+/// The tags in a request's body.
+async fn given(api: &Api, body: Stream, id: &str) -> Result<BTreeSet<String>, ApiError> {
+    let body = incoming::json(api, body, id).await?;
+    match body.get("tags").filter(|tags| tags.is_array()) {
+        Some(tags) => parse(tags),
+        None => Err(ApiError::malformed(
+            "Invalid input for tags. Reason: 'tags' is not a list.",
+        )),
+    }
 }
 
 async fn clear<R: Resource>(
@@ -76,7 +98,7 @@ async fn clear<R: Resource>(
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    change::<R>(&api, &caller, &id, |_| Ok(BTreeSet::new())).await?;
+    change::<R>(&api, &caller, ("delete", &id), |_| Ok(BTreeSet::new())).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -86,7 +108,7 @@ async fn add<R: Resource>(
     Path((id, tag)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
     let tag = parse(&json!([tag]))?;
-    change::<R>(&api, &caller, &id, |tags| {
+    change::<R>(&api, &caller, ("update", &id), |tags| {
         Ok(tags.union(&tag).cloned().collect())
     })
     .await?;
@@ -98,7 +120,7 @@ async fn remove<R: Resource>(
     Extension(caller): Extension<Caller>,
     Path((id, tag)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    change::<R>(&api, &caller, &id, |tags| {
+    change::<R>(&api, &caller, ("delete", &id), |tags| {
         let mut tags = tags.clone();
         if tags.remove(&tag) {
             Ok(tags)
@@ -113,39 +135,29 @@ async fn remove<R: Resource>(
 async fn change<R: Resource>(
     api: &Api,
     caller: &Caller,
-    id: &str,
+    (verb, id): (&str, &str),
     tags: impl Fn(&BTreeSet<String>) -> Result<BTreeSet<String>, ApiError>,
-) -> Result<(), ApiError> {
+) -> Result<BTreeSet<String>, ApiError> {
     api.write(|draft| {
         let resource = caller.find::<R>(&draft.intent, id)?;
-        let action = format!("update_{}:tags", R::NAME);
+        let action = format!("{verb}_{}:tags", R::NAME);
         caller.may_by(&draft.intent, &*resource, &action)?;
         let before = &resource.meta().tags;
         let tags = tags(before)?;
-        if tags.len() > MOST {
-            return Err(ApiError::malformed(format!(
-                "The number of tags exceed the per-resource limit of {MOST}"
-            )));
-        }
+        tags::refuse_many(&tags)?;
         if tags != *before {
             let mut changed = R::clone(&resource);
-            changed.meta_mut().tags = tags;
+            changed.meta_mut().tags.clone_from(&tags);
             changed.store_revised(draft);
         }
-        Ok(())
+        Ok(tags)
     })
     .await
-    .map(|((), _)| ())
+    .map(|(tags, _)| tags)
 }
 
 fn parse(tags: &Value) -> Result<BTreeSet<String>, ApiError> {
-    let tags = values::list(values::text(LONGEST))(tags).map_err(|invalid| invalid.of("tags"))?;
-    match tags.iter().find(|tag| tag.is_empty() || tag.contains(',')) {
-        Some(tag) => Err(ApiError::malformed(format!(
-            "Invalid input for tags. Reason: '{tag}' is not a valid tag."
-        ))),
-        None => Ok(tags.into_iter().collect()),
-    }
+    tags::tags(tags).map_err(|invalid| invalid.of("tags"))
 }
 
 fn missing(tag: &str) -> ApiError {

@@ -2,16 +2,20 @@
 
 use crate::api::contract::caller::{Caller, Roles};
 use crate::api::contract::rbac;
+use crate::api::contract::resource::{AttributeOf, Resource};
+use crate::api::contract::shown::Shown;
 use crate::api::contract::ties::Ties;
-use serde_json::Value;
-use sextant_model::{EVERY_PROJECT, Intent, RbacAction, RbacObject};
+use crate::api::contract::view::{Lengths, ResourceView};
+use serde_json::{Map, Value};
+use sextant_model::{EVERY_PROJECT, Facts, Intent, RbacAction, RbacObject};
+use std::sync::LazyLock;
 
 /// A set of relations. Any one of them allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Who(u16);
 
 /// Checks a relation. The value is the one given for an attribute.
-type Holds = fn(&Caller, &Target<'_>, &Value) -> bool;
+pub(super) type Holds = fn(&Caller, &Target<'_>, &Value) -> bool;
 
 /// The relations.
 #[rustfmt::skip]
@@ -68,11 +72,28 @@ impl Who {
         self.0 & !relations.0 == 0
     }
 
-    /// Whether a caller has one of these relations to an object. `value` is the one given for an attribute.
-    pub(super) fn allows(self, caller: &Caller, target: &Target<'_>, value: &Value) -> bool {
-        RELATIONS
-            .iter()
-            .any(|(relation, holds)| self.includes(*relation) && holds(caller, target, value))
+    /// The base rules that say in Neutron what the relation is.
+    pub(super) const fn names(self) -> &'static [&'static str] {
+        match self {
+            ADMIN => &["admin_only", "context_is_admin"],
+            SERVICE => &["service_api"],
+            SHARED => &[
+                "shared",
+                "shared_subnetpools",
+                "shared_address_scopes",
+                "shared_security_group",
+            ],
+            EXTERNAL => &["external", "external_network"],
+            NO_NETWORK_DEVICE => &["network_device"],
+            ONE_PROJECT => &["restrict_wildcard"],
+            _ => &[],
+        }
+    }
+
+    /// All relations that it has, each with its check.
+    pub(super) fn relations(self) -> impl Iterator<Item = &'static (Self, Holds)> {
+        let all = RELATIONS.iter();
+        all.filter(move |(relation, _)| self.includes(*relation))
     }
 }
 
@@ -82,11 +103,61 @@ pub(super) struct Target<'a> {
     pub(super) owner: &'a str,
     pub(super) ties: Ties,
     pub(super) intent: &'a Intent,
+    pub(super) attributes: &'a dyn TargetAttributes,
+}
+
+/// The attributes of an object, as the API names and shows them.
+pub(super) trait TargetAttributes {
+    fn value(&self, name: &str, caller: &Caller, intent: &Intent) -> Option<Value>;
+}
+
+/// Of nothing.
+pub(super) struct NoAttributes;
+
+/// Of a resource that is there.
+pub(super) struct AttributesOf<'a, R>(pub(super) &'a R);
+
+/// Of what a request asks for, and of what is there besides.
+pub(super) struct AskedAttributes<'a> {
+    pub(super) given: &'a Map<String, Value>,
+    pub(super) before: &'a dyn TargetAttributes,
+}
+
+impl TargetAttributes for NoAttributes {
+    fn value(&self, _: &str, _: &Caller, _: &Intent) -> Option<Value> {
+        None
+    }
+}
+
+impl<R: Resource> TargetAttributes for AttributesOf<'_, R> {
+    fn value(&self, name: &str, caller: &Caller, intent: &Intent) -> Option<Value> {
+        // Rights depend on what was asked for, not on what is observed.
+        static UNOBSERVED: LazyLock<Facts> = LazyLock::new(Facts::default);
+        let mut attributes = R::attributes();
+        let known: &AttributeOf<R> = attributes.find(|attribute| attribute.name == name)?;
+        let show = known.show?;
+        let view = ResourceView {
+            intent,
+            facts: &UNOBSERVED,
+            caller,
+            lengths: Lengths::Text,
+        };
+        Some(Shown::value(|slot| show(self.0, view, slot)))
+    }
+}
+
+impl TargetAttributes for AskedAttributes<'_> {
+    fn value(&self, name: &str, caller: &Caller, intent: &Intent) -> Option<Value> {
+        match self.given.get(name) {
+            Some(given) => Some(given.clone()),
+            None => self.before.value(name, caller, intent),
+        }
+    }
 }
 
 impl Target<'_> {
     /// The project that owns the object's parent.
-    fn parent(&self) -> Option<&str> {
+    pub(super) fn parent(&self) -> Option<&str> {
         match self.ties {
             Ties::Within(object) => rbac::owner(self.intent, object),
             Ties::Nothing | Ties::Object(_) => None,
@@ -98,6 +169,19 @@ impl Target<'_> {
         match self.ties {
             Ties::Nothing => None,
             Ties::Object(object) | Ties::Within(object) => Some(object),
+        }
+    }
+
+    /// Whether a base rule is about objects such as this one.
+    pub(super) fn is_meant_by(&self, name: &str) -> bool {
+        match name {
+            "shared" => matches!(self.object(), Some(RbacObject::Network(_))),
+            "shared_subnetpools" => matches!(self.object(), Some(RbacObject::SubnetPool(_))),
+            "shared_address_scopes" => matches!(self.object(), Some(RbacObject::AddressScope(_))),
+            "shared_security_group" => matches!(self.object(), Some(RbacObject::SecurityGroup(_))),
+            "external" => matches!(self.ties, Ties::Object(_)),
+            "external_network" => matches!(self.ties, Ties::Within(_)),
+            _ => true,
         }
     }
 

@@ -66,7 +66,9 @@ const RULES: &[(&str, &[Rule])] = &[
         rule("create_network:provider:segmentation_id", ADMIN),
         rule("get_network:provider:segmentation_id", ADMIN),
         rule("update_network:provider:segmentation_id", ADMIN),
+        rule("create_network:tags", MEMBERS).has_default(),
         rule("update_network:tags", MEMBERS),
+        rule("delete_network:tags", MEMBERS),
     ]),
     ("subnet", &[
         rule("create_subnet", PARENT_MEMBERS),
@@ -77,7 +79,9 @@ const RULES: &[(&str, &[Rule])] = &[
         rule("create_subnet:segment_id", ADMIN).has_default(),
         rule("get_subnet:segment_id", ADMIN),
         rule("update_subnet:segment_id", ADMIN),
+        rule("create_subnet:tags", PARENT_MEMBERS.or(MEMBER)).has_default(),
         rule("update_subnet:tags", PARENT_MEMBERS.or(MEMBER)),
+        rule("delete_subnet:tags", PARENT_MEMBERS.or(MEMBER)),
     ]),
     ("port", &[
         rule("create_port", NET_MEMBERS.or(SHARED)),
@@ -116,7 +120,9 @@ const RULES: &[(&str, &[Rule])] = &[
         rule("create_port:port_security_enabled", NET_MEMBERS),
         rule("update_port:port_security_enabled", NET_MEMBERS),
         rule("get_port:resource_request", ADMIN),
+        rule("create_port:tags", MEMBERS.or(SERVICE)).has_default(),
         rule("update_port:tags", MEMBERS.or(SERVICE)),
+        rule("delete_port:tags", NET_MEMBERS.or(MEMBER)),
     ]),
     // As for the profile of the active one: Neutron's default allows services only.
     ("port_binding", &[
@@ -145,7 +151,9 @@ const RULES: &[(&str, &[Rule])] = &[
         rule("remove_router_interface", MEMBERS),
         rule("add_extraroutes", MEMBERS),
         rule("remove_extraroutes", MEMBERS),
+        rule("create_router:tags", MEMBERS).has_default(),
         rule("update_router:tags", MEMBERS),
+        rule("delete_router:tags", MEMBERS),
     ]),
     ("subnetpool", &[
         rule("create_subnetpool", MEMBERS),
@@ -157,7 +165,9 @@ const RULES: &[(&str, &[Rule])] = &[
         rule("update_subnetpool:is_default", ADMIN),
         rule("add_prefixes", MEMBERS),
         rule("remove_prefixes", MEMBERS),
+        rule("create_subnetpool:tags", MEMBERS).has_default(),
         rule("update_subnetpool:tags", MEMBERS),
+        rule("delete_subnetpool:tags", MEMBERS),
     ]),
     ("address_scope", &[
         rule("create_address_scope", MEMBERS),
@@ -166,14 +176,18 @@ const RULES: &[(&str, &[Rule])] = &[
         rule("delete_address_scope", MEMBERS),
         rule("create_address_scope:shared", ADMIN).has_default(),
         rule("update_address_scope:shared", ADMIN),
+        rule("create_address_scope:tags", MEMBERS).has_default(),
         rule("update_address_scope:tags", MEMBERS),
+        rule("delete_address_scope:tags", MEMBERS),
     ]),
     ("security_group", &[
         rule("create_security_group", MEMBERS),
         rule("get_security_group", READERS.or(SHARED)),
         rule("update_security_group", MEMBERS),
         rule("delete_security_group", MEMBERS),
+        rule("create_security_group:tags", MEMBERS).has_default(),
         rule("update_security_group:tags", MEMBERS),
+        rule("delete_security_group:tags", MEMBERS),
     ]),
     ("security_group_rule", &[
         rule("create_security_group_rule", PARENT_MEMBERS),
@@ -263,6 +277,22 @@ const fn find(text: &str, wanted: u8) -> usize {
         at += 1;
     }
     at
+}
+
+/// A rule for an attribute that the table has none for. It counts only if an operator sets it, so `who` is never asked.
+pub(super) const fn unset(
+    name: &'static str,
+    operation: Operation,
+    attribute: &'static str,
+) -> Rule {
+    Rule {
+        name,
+        operation,
+        attribute: Some(attribute),
+        within: None,
+        who: ADMIN,
+        has_default: false,
+    }
 }
 
 /// The rule of this name, if there is one.

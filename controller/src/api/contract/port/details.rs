@@ -54,13 +54,19 @@ pub(super) fn pair(value: &Value) -> Result<AddressPair, Invalid> {
         &["mac_address", "ip_address"],
         "allowed address pair",
     )?;
+    let ip_address = values::subnet(values::field(pair, "ip_address"))?;
+    if ip_address.addr().is_multicast() {
+        return Err(Invalid::Reason(format!(
+            "'{ip_address}' is a multicast address, which nobody sends from"
+        )));
+    }
     Ok(AddressPair {
         mac_address: pair
             .get("mac_address")
             .map(values::or_null(values::mac))
             .transpose()?
             .flatten(),
-        ip_address: values::subnet(values::field(pair, "ip_address"))?,
+        ip_address,
     })
 }
 

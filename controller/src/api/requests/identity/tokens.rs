@@ -1,12 +1,13 @@
 //! Callers by their tokens: headers that say who calls are taken out, and Keystone says whose the token is.
 
-use super::{IDENTITY, Identified};
-use crate::api::contract::caller::{Caller, Roles};
+use super::{IDENTITY, Identified, without_admin};
+use crate::api::contract::caller::{Caller, CallerCredentials, Roles};
 use crate::api::requests::audit::CallerName;
 use crate::http::Peer;
 use crate::keystone::{AskedRequest, Keystone, Presented, Scope, Token, Unidentified};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue};
+use std::sync::Arc;
 
 /// The caller by the tokens in a request.
 pub(super) async fn caller(
@@ -65,6 +66,23 @@ fn identified(token: &Token) -> Identified {
     };
     Identified {
         name: CallerName::of(&token.user, project.as_deref()),
-        caller: Caller { project, roles },
+        caller: Caller {
+            credentials: Arc::new(credentials(token)),
+            ..Caller::new(project, roles)
+        },
+    }
+}
+
+/// What an operator's rules may ask for.
+fn credentials(token: &Token) -> CallerCredentials {
+    let roles = match token.scope {
+        Scope::Project(_) | Scope::System => without_admin(&token.roles, token.is_admin_project),
+        Scope::Domain | Scope::Nothing => Vec::new(),
+    };
+    CallerCredentials {
+        user: Some(token.user.clone()),
+        roles,
+        is_of_system: token.scope == Scope::System,
+        is_admin_project: token.is_admin_project,
     }
 }

@@ -174,9 +174,8 @@ fn caller() -> impl Strategy<Value = Caller> {
         Just("")
     ];
     let project = prop_oneof![Just(None), prop::sample::select(&TEXTS[..]).prop_map(Some)];
-    (roles, project).prop_map(|(roles, project)| Caller {
-        project: project.map(str::to_owned),
-        roles: Roles::parse(roles),
+    (roles, project).prop_map(|(roles, project)| {
+        Caller::new(project.map(str::to_owned), Roles::named(roles.split(',')))
     })
 }
 
