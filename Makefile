@@ -15,7 +15,7 @@ KERNEL_SLICE := ^(end_to_end::(router_sol|dhcpv6_clients|guests_reach|neighbors_
 
 export KEEP SUITE TESTS ACCEL COMMAND VERBOSE LIMIT SECONDS_EACH LIST POLICY
 
-.PHONY: help setup demo test test-kernel test-openstack conformance conformance-sdk check msrv publish-dry-run bench fuzz chaos reference pictures clean-labs
+.PHONY: help setup demo deb test test-package test-kernel test-openstack conformance conformance-sdk check msrv publish-dry-run bench fuzz chaos reference pictures clean-labs
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,8 +28,13 @@ demo: ## the quickstart: a cloud in network namespaces (KEEP=1 leaves it running
 	$(CARGO) build --release --locked -p sextant -p sextant-examples
 	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant SEXTANT_LAB_DATAPATH=$(DATAPATH) $(TARGET)/release/demo
 
+deb: ## a Debian package of a release build, and one of its debug symbols, in target/debian
+	@scripts/setup build package
+	$(CARGO) build --profile dist --locked -p sextant
+	@packaging/build $(TARGET)/dist/sextant $(TARGET)/debian
+
 test: ## every test, those on real Open vSwitch (some on a kernel's, in a VM) and with the real openstack command included
-	@scripts/setup build packages venv keystone cloud-init nextest vm
+	@scripts/setup build packages package venv keystone cloud-init nextest vm
 	$(CARGO) build --locked -p sextant
 	@rm -f $(TARGET)/nextest/default/junit.xml
 	SEXTANT_BIN=$(TARGET)/debug/sextant $(CARGO) nextest run --locked --workspace $(RUNNER); ended=$$?; \
@@ -41,6 +46,10 @@ test-kernel: ## the lab's stories on a kernel's datapath, in a VM (TESTS=regex, 
 	@scripts/setup build packages venv nextest vm
 	$(CARGO) build --locked -p sextant
 	@SEXTANT_BIN=$(TARGET)/debug/sextant tests/kernel-vm/run
+
+test-package: ## the Debian package is installed, started, upgraded and removed under a real systemd, in a fresh Debian
+	@scripts/setup build package nextest
+	$(CARGO) nextest run --locked -p sextant $(RUNNER) --run-ignored only -E 'binary(packaging)'
 
 test-openstack: ## a real OpenStack (Keystone, Placement, Glance, Nova with qemu) boots, changes and moves guests (TESTS=regex)
 	@scripts/setup build packages venv nextest openstack

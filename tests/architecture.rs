@@ -278,6 +278,46 @@ fn a_type_has_a_name_of_its_own_in_its_crate() {
 }
 
 #[test]
+fn a_closure_has_no_name_of_its_own() {
+    let mut wrong = Vec::new();
+    for (path, text) in all_sources() {
+        if house::crate_of(&path).is_some() {
+            let lines = house::named_closures(&text).into_iter();
+            wrong.extend(lines.map(|line| format!("{path}:{line}: a closure with a name")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_closure_that_has_a_name_is_caught_with_its_line() {
+    for closure in [
+        "let f = |a| a;",
+        "let mut f =\n move || { g() };",
+        "let f: &dyn Fn(u8) -> [u8; 2] = &|a: u8| [a, a];",
+        "let f = async move |a| a;",
+    ] {
+        let source = format!("// let f = |a| a;\nfn g() {{ {closure} }}");
+        assert_eq!(house::named_closures(&source), [2], "{closure}");
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_closure_with_a_name_passes() {
+    for source in [
+        "let a; a = |b| b;",
+        "let a = b.map(|c| c) | d;",
+        "let a = b || c;",
+        "let Some(A { b: [c, ..] } | A { c }) = d else { return |e| e };",
+        "if let Some(a) = b.find(|c| c) && d == e {}",
+        "let a = \"let b = |c| c;\";",
+        "#[cfg(test)]\nmod tests { fn f() { let g = |a| a; } }",
+    ] {
+        assert_eq!(house::named_closures(source), [0; 0], "{source}");
+    }
+}
+
+#[test]
 fn a_name_of_two_types_is_caught_with_its_places() {
     let one =
         "struct Query<'a>(&'a str);\n// struct Reply;\n#[cfg(test)]\nmod tests { enum Verdict {} }";

@@ -235,19 +235,19 @@ fn what_does_not_come_from_the_page_is_refused() -> Outcome {
     let mut world = World::start()?;
     world.join()?;
     let status = r#"{"status":{}}"#;
-    let long = format!(r#"{{"search":{{"text":"{}"}}}}"#, "x".repeat(3 << 20));
+    let long = format!(r#"{{"search":{{"text":"{}"}}}}"#, "x".repeat(70_000));
     for (headers, body, expected) in [
         (&[][..], status, 200),
         (&[("host", "localhost:9699")][..], status, 200),
         (&[("host", "evil.example")][..], status, 403),
         (&[("sec-fetch-site", "cross-site")][..], status, 403),
-        (&[("content-type", "text/plain")][..], status, 400),
+        (&[("content-type", "text/plain")][..], status, 415),
         (&[][..], "", 400),
         (&[][..], "{", 400),
-        (&[][..], r#"{"reboot":{}}"#, 400),
-        (&[][..], r#"{"status":{"more":1}}"#, 400),
+        (&[][..], r#"{"reboot":{}}"#, 422),
+        (&[][..], r#"{"status":{"more":1}}"#, 422),
         (&[][..], r#"{"neighbors":{"action":"flush"}}"#, 403),
-        (&[][..], &long, 400),
+        (&[][..], &long, 413),
     ] {
         let reply = ask(&world, headers, body)?;
         let shown: String = body.chars().take(60).collect();

@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::config::{Auth, Config, ConfigError, WebListen};
+use crate::config::{Auth, Config, ConfigError, WebListen, listen_address};
 use crate::control::{SupportBundle, Verbs};
 use crate::transfer::{self, Location, TransferError};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -31,7 +31,7 @@ pub enum Command {
     ///
     /// It reads `log`, `allow_plaintext` and the section `[metadata]` of the configuration.
     Metadata(MetadataOptions),
-    /// Check a configuration file, and say where it is wrong. Exits with 2 if it is.
+    /// Check a configuration file, and say everything that is wrong with it. Exits with 2 if something is.
     CheckConfig {
         /// The file.
         file: PathBuf,
@@ -47,7 +47,7 @@ pub enum Command {
     /// It has the answers of the verbs that read, and the metrics: names and addresses of tenants, but neither the configuration
     /// nor passwords or tokens.
     SupportBundle(SupportBundle),
-    /// Print a generated reference page, as Markdown.
+    /// Print a generated reference page, as Markdown, or a configuration file with every key.
     Reference {
         /// The page.
         page: Page,
@@ -58,7 +58,11 @@ pub enum Command {
         shell: clap_complete::Shell,
     },
     /// Print the man page, as roff.
-    Man,
+    Man {
+        /// Write a page for each command into this folder instead.
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
 }
 
 /// What to do with what is stored.
@@ -127,6 +131,8 @@ pub enum Page {
     Metrics,
     /// The configuration file.
     Configuration,
+    /// A configuration file with every key as a comment.
+    Toml,
     /// The command line.
     Cli,
 }
@@ -144,16 +150,16 @@ pub struct Serve {
     #[arg(long, value_name = "FILTER", env = "SEXTANT_LOG")]
     pub log: Option<String>,
     /// Address of the Neutron API.
-    #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_API_LISTEN")]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_API_LISTEN", value_parser = listen_address)]
     pub api_listen: Option<SocketAddr>,
     /// Address for switches (OpenFlow).
-    #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_OPENFLOW_LISTEN")]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_OPENFLOW_LISTEN", value_parser = listen_address)]
     pub openflow_listen: Option<SocketAddr>,
     /// Address for hypervisors' databases (OVSDB).
-    #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_OVSDB_LISTEN")]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_OVSDB_LISTEN", value_parser = listen_address)]
     pub ovsdb_listen: Option<SocketAddr>,
     /// Address for Prometheus.
-    #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_METRICS_LISTEN")]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_METRICS_LISTEN", value_parser = listen_address)]
     pub metrics_listen: Option<SocketAddr>,
     /// Address of the page for operators. Empty: no page.
     #[arg(long, value_name = "ADDRESS:PORT", env = "SEXTANT_WEB_LISTEN")]

@@ -54,11 +54,11 @@ fn days_of(year: i64, month: i64) -> i64 {
 
 /// Three numbers without signs.
 fn numbers(text: &str, between: char) -> Option<[i64; 3]> {
-    let number = |part: &str| match part.bytes().all(|octet| octet.is_ascii_digit()) {
-        true => part.parse().ok(),
-        false => None,
-    };
-    let numbers: Vec<i64> = text.split(between).map(number).collect::<Option<_>>()?;
+    if !text.chars().all(|c| c.is_ascii_digit() || c == between) {
+        return None;
+    }
+    let numbers = text.split(between).map(|part| part.parse().ok());
+    let numbers: Vec<i64> = numbers.collect::<Option<_>>()?;
     numbers.try_into().ok()
 }
 

@@ -25,8 +25,9 @@ pub use control::Control;
 pub use controllers::Controllers;
 pub use external::{External, Gateway};
 pub use hypervisors::{HypervisorTls, NameRule};
-pub use keys::{KEYS, KeyReference};
+pub use keys::{KEYS, KeyReference, literal};
 pub use keystone::KeystoneConfig;
+pub use listeners::listen_address;
 pub use malformed::MalformedFile;
 pub use metadata::MetadataConfig;
 pub use nova::NovaConfig;
@@ -43,23 +44,28 @@ use serde::Deserialize;
 use sextant_model::{RaSettings, Settings};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// All keys, with the names that the file has.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// The folder for all data: `/var/lib/sextant` for root, else `./sextant-data`.
+    /// The folder for all data: `/var/lib/sextant` for root and for its owner, else `./sextant-data`.
     pub data_dir: PathBuf,
     /// What is logged, in the syntax of [`logging::filter`].
     pub log: String,
     /// Address of the Neutron API.
+    #[serde(deserialize_with = "listeners::address")]
     pub api_listen: SocketAddr,
     /// Address for switches.
+    #[serde(deserialize_with = "listeners::address")]
     pub openflow_listen: SocketAddr,
     /// Address for hypervisors' ovsdb-servers.
+    #[serde(deserialize_with = "listeners::address")]
     pub ovsdb_listen: SocketAddr,
     /// Address for Prometheus, which reads `/metrics`.
+    #[serde(deserialize_with = "listeners::address")]
     pub metrics_listen: SocketAddr,
     /// Whether the metrics have series of each hypervisor, or their sums only.
     pub metrics_per_hypervisor: bool,
@@ -212,9 +218,12 @@ pub enum ConfigError {
     },
 }
 
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv6Addr::LOCALHOST, port).into()
+}
+
 impl Default for Config {
     fn default() -> Self {
-        let loopback = |port| SocketAddr::from((Ipv6Addr::LOCALHOST, port));
         let settings = Settings::default();
         Self {
             data_dir: default_data_dir(),
@@ -254,13 +263,15 @@ impl Default for Config {
 /// Prefixes. A single address is a prefix of itself.
 fn networks<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::Error> {
     let texts = Vec::<String>::deserialize(from)?;
-    let network = |text: &String| {
-        let address = || text.parse::<IpAddr>().map(IpNet::from);
-        text.parse::<IpNet>().or_else(|_| address()).map_err(|_| {
-            serde::de::Error::custom(format!("{text:?} is neither an address nor a prefix"))
-        })
-    };
-    texts.iter().map(network).collect()
+    let networks = texts.iter().map(|text| {
+        let network = text.parse::<IpNet>();
+        network
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+            .map_err(|_| {
+                serde::de::Error::custom(format!("{text:?} is neither an address nor a prefix"))
+            })
+    });
+    networks.collect()
 }
 
 impl Default for Ra {
@@ -297,18 +308,30 @@ impl Default for PuntLimits {
     }
 }
 
-/// Root's data is in a system folder, other users' in their current folder.
+/// Root's data is in a system folder, and that of the folder's owner; other users' in their current folder.
 fn default_data_dir() -> PathBuf {
-    if is_root() {
-        "/var/lib/sextant".into()
+    if is_ours(DATA) {
+        DATA.into()
     } else {
         "sextant-data".into()
     }
 }
 
-fn is_root() -> bool {
-    let own = std::fs::metadata("/proc/self");
-    own.is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0)
+/// Root's data, or that of the user to whom this folder was given.
+const DATA: &str = "/var/lib/sextant";
+
+/// Whether a system folder is the process's to use: its user is root, or owns the folder.
+fn is_ours(folder: &str) -> bool {
+    let owner = |path: &str| std::fs::metadata(path).map(|file| file.uid()).ok();
+    let own = owner("/proc/self");
+    own == Some(0) || own.is_some() && own == owner(folder)
+}
+
+fn text_of(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
+        path: path.into(),
+        error,
+    })
 }
 
 impl Config {
@@ -317,14 +340,35 @@ impl Config {
     /// # Errors
     /// The file cannot be read, or has a key or a value that it should not have.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
-            path: path.into(),
-            error,
-        })?;
+        let text = text_of(path)?;
         toml::from_str(&text).map_err(|error| ConfigError::MalformedFile {
             path: path.into(),
             error: MalformedFile::of(&text, error),
         })
+    }
+
+    /// Everything that is wrong with a file: its keys, and if all can be read, how their values fit together.
+    pub fn faults_of(path: &Path) -> Vec<ConfigError> {
+        let text = match text_of(path) {
+            Ok(text) => text,
+            Err(error) => return vec![error],
+        };
+        let path = || path.to_owned();
+        let malformed = malformed::faults(&text).into_iter();
+        let faults: Vec<_> = malformed
+            .map(|error| ConfigError::MalformedFile {
+                path: path(),
+                error,
+            })
+            .collect();
+        match toml::from_str::<Self>(&text) {
+            Ok(config) if faults.is_empty() => config.faults(),
+            Err(error) if faults.is_empty() => vec![ConfigError::MalformedFile {
+                path: path(),
+                error: MalformedFile::of(&text, error),
+            }],
+            Ok(_) | Err(_) => faults,
+        }
     }
 
     /// Checks what `sextant metadata` needs.

@@ -14,6 +14,7 @@ mod visible;
 
 pub use bundle::SupportBundle;
 pub use client::{Ask, ClientError};
+pub(crate) use protocol::LONGEST_REQUEST;
 pub(crate) use server::answer_lines;
 pub use server::serve;
 pub(crate) use socket::LONGEST_PATH;
@@ -26,9 +27,12 @@ use crate::neighbors::Neighbors;
 use crate::port_history::PortHistory;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
+use crate::store::Store;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sextant_model::ChassisId;
+use std::fmt;
+use std::sync::Arc;
 
 /// The control socket of root's Sextant.
 pub const SOCKET: &str = "/run/sextant/control";
@@ -52,6 +56,18 @@ pub struct OperatorView {
     pub databases: Seats<ChassisId>,
     /// The hypervisors whose switches are connected.
     pub switches: Seats<ChassisId>,
+    /// What is stored.
+    pub store: StoredCloud,
+}
+
+/// The store, as verbs read it.
+#[derive(Clone)]
+pub struct StoredCloud(pub Arc<dyn Store>);
+
+impl fmt::Debug for StoredCloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoredCloud")
+    }
 }
 
 /// Takes the rows of an answer, in order.
@@ -71,6 +87,14 @@ pub trait Verb: Clone {
     /// Whether it leaves everything as it is.
     fn only_reads(&self) -> bool {
         true
+    }
+
+    /// What who asked does with the whole answer before it is shown. Returns the rows to show.
+    ///
+    /// # Errors
+    /// Why that cannot be done.
+    fn receive(&self, rows: Vec<Self::Row>) -> Result<Vec<Self::Row>, String> {
+        Ok(rows)
     }
 
     /// What to ask for what comes after the last row, if this is to be followed.

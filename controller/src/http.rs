@@ -213,8 +213,8 @@ impl Connection {
         let stream = Outgoing::new(stream, patience, seat.clone());
         let service = TowerToHyperService::new(self.service);
         let service = service_fn(move |request: Request<Incoming>| {
-            let body = |body| Body::new(Received::new(body, patience, seat.clone()));
-            let mut request = request.map(body);
+            let mut request =
+                request.map(|body| Body::new(Received::new(body, patience, seat.clone())));
             request.extensions_mut().insert(peer);
             let (answer, seat) = (service.call(request), seat.clone());
             async move {

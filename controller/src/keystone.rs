@@ -160,9 +160,7 @@ impl Keystone {
             report,
             ..
         } = &*self.0;
-        let late = |_| Err(KeystoneFailure::late(settings.timeout));
-        let got = timeout(settings.timeout, own.get(client, None)).await;
-        match got.unwrap_or_else(late) {
+        match within(settings.timeout, own.get(client, None)).await {
             Ok(_) => tracing::info!("Keystone takes the credentials in [keystone]"),
             Err(failure) => report.failed(&failure),
         }
@@ -284,9 +282,8 @@ impl Keystone {
             let Some((question, _place)) = place_for(question, place).await else {
                 return;
             };
-            let verdict = timeout(settings.timeout, self.verdict(&text, expired)).await;
-            let late = |_| Err(KeystoneFailure::late(settings.timeout));
-            (question, verdict.unwrap_or_else(late))
+            let verdict = within(settings.timeout, self.verdict(&text, expired)).await;
+            (question, verdict)
         };
         match &verdict {
             Ok(_) => self.0.report.answered(),
@@ -314,23 +311,34 @@ impl Keystone {
             mine = own.get(client, Some(&mine)).await?;
             reply = client.describe(&mine, text, query).await?;
         }
-        let failed = |reason: String| Err(KeystoneFailure(reason));
-        match reply.status {
+        let reason = match reply.status {
             StatusCode::OK => match reply.described {
-                Some(token) => Ok(Verdict::Holds(Arc::new(token)).at(clock::now(), expired)),
-                None => failed("what answers at auth_url is not Keystone".to_owned()),
+                Some(token) => {
+                    return Ok(Verdict::Holds(Arc::new(token)).at(clock::now(), expired));
+                }
+                None => "what answers at auth_url is not Keystone".to_owned(),
             },
-            status if is_unknown(status, &mine) => Ok(Verdict::Unknown),
+            status if is_unknown(status, &mine) => return Ok(Verdict::Unknown),
             StatusCode::UNAUTHORIZED => {
-                failed("Keystone does not take the token that it has just issued".to_owned())
+                "Keystone does not take the token that it has just issued".to_owned()
             }
-            StatusCode::FORBIDDEN => failed(
+            StatusCode::FORBIDDEN => {
                 "the user in [keystone] may not validate tokens: it needs the role service"
-                    .to_owned(),
-            ),
-            status => failed(format!("Keystone answers {status}")),
-        }
+                    .to_owned()
+            }
+            status => format!("Keystone answers {status}"),
+        };
+        Err(KeystoneFailure(reason))
     }
+}
+
+/// What Keystone answers in time.
+async fn within<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, KeystoneFailure>>,
+) -> Result<T, KeystoneFailure> {
+    let answer = timeout(patience, answer).await;
+    answer.unwrap_or_else(|_| Err(KeystoneFailure::late(patience)))
 }
 
 /// Waits for a place with a question. `None` if nobody waits for the answer any more. Callers wait for a bounded

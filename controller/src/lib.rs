@@ -33,6 +33,7 @@ pub mod runtime;
 pub mod scrape;
 pub mod seat;
 pub mod series;
+pub mod service_manager;
 pub mod snapshot;
 pub mod state;
 pub mod store;

@@ -94,9 +94,11 @@ impl WatchedHypervisors {
     fn of_which_to_say(&self, cluster: Option<&Cluster>) -> Self {
         let mut chassis = self.chassis.clone();
         if let Some(cluster) = cluster {
-            let owner = |id: &ChassisId| self.owners.get(id).map(|owner| &owner.controller);
             let all = self.chassis.iter();
-            let own = all.filter(|(id, _)| cluster.is_responsible(id, owner(id)));
+            let own = all.filter(|(id, _)| {
+                let owner = self.owners.get(*id);
+                cluster.is_responsible(id, owner.map(|owner| &owner.controller))
+            });
             chassis = own.map(|(id, known)| (id.clone(), known.clone())).collect();
         }
         Self {
@@ -168,22 +170,21 @@ impl Absence {
         let all_up = watches
             .iter()
             .all(|(_, watch)| watch.state == TunnelState::Up);
-        let now = || {
-            watches
-                .iter()
-                .map(|(by, watch)| ((*by).clone(), watch.flaps))
-        };
+        let now = watches
+            .iter()
+            .map(|(by, watch)| ((*by).clone(), watch.flaps));
         self.heard = match &self.heard {
             HeardByPeers::Silence => HeardByPeers::Silence,
             HeardByPeers::Nothing if watches.is_empty() => HeardByPeers::Nothing,
-            HeardByPeers::Nothing if all_up => HeardByPeers::By(now().collect()),
+            HeardByPeers::Nothing if all_up => HeardByPeers::By(now.collect()),
             HeardByPeers::By(before) if all_up => {
-                let same = |(by, flaps): &(ChassisId, u64)| before.get(by) == Some(flaps);
-                let anew = now().any(|(by, flaps)| {
+                let anew = now.clone().any(|(by, flaps)| {
                     let before = before.get(&by);
                     before.is_some_and(|before| *before != flaps)
                 });
-                let still: BTreeMap<_, _> = now().filter(same).collect();
+                let still: BTreeMap<_, _> = now
+                    .filter(|(by, flaps)| before.get(by) == Some(flaps))
+                    .collect();
                 match anew || still.is_empty() {
                     true => HeardByPeers::Silence,
                     false => HeardByPeers::By(still),
@@ -230,12 +231,11 @@ impl Absences {
         is_present: impl Fn(&ChassisId) -> bool,
         now: Instant,
     ) -> Vec<(ChassisId, bool)> {
-        let is_known = |id: &ChassisId| known.chassis.contains_key(id);
-        self.absent.retain(|id, _| is_known(id));
+        self.absent.retain(|id, _| known.chassis.contains_key(id));
         // A hypervisor that goes again before it counts as back starts anew.
         self.returns
             .retain(|id, _| known.gone.contains(id) && is_present(id));
-        self.seen.retain(is_known);
+        self.seen.retain(|id| known.chassis.contains_key(id));
         let mut news = Vec::new();
         for id in known.chassis.keys() {
             let gone = if is_present(id) {

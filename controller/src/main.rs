@@ -4,6 +4,7 @@ use clap::Parser;
 use sextant_controller::cli::{Cli, Command, MetadataOptions, Serve, StoreCommand};
 use sextant_controller::logging::{self, Logs};
 use sextant_controller::runtime::Again;
+use sextant_controller::service_manager::ServiceManager;
 use sextant_controller::{config::Config, metadata, reference, runtime};
 use std::process::ExitCode;
 
@@ -25,12 +26,11 @@ fn main() -> ExitCode {
         }
         Command::Metadata(options) => serve_metadata(&options, cli.json),
         Command::CheckConfig { file } => {
-            let checked = Config::read(&file).and_then(|config| config.check());
-            say(&reference::verdict(&file, checked.as_ref().err(), cli.json));
-            if checked.is_ok() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::from(USAGE)
+            let faults = Config::faults_of(&file);
+            say(&reference::verdict(&file, &faults, cli.json));
+            match faults.is_empty() {
+                true => ExitCode::SUCCESS,
+                false => ExitCode::from(USAGE),
             }
         }
         Command::Store(command) => match transfer(&command, cli.json) {
@@ -59,16 +59,26 @@ fn main() -> ExitCode {
             say(&reference::completions(shell));
             ExitCode::SUCCESS
         }
-        Command::Man => {
+        Command::Man { dir: None } => {
             say(&reference::man());
             ExitCode::SUCCESS
         }
+        Command::Man { dir: Some(dir) } => match reference::write_man(&dir) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => complain(&error),
+        },
     }
 }
 
 fn serve(config: &Config, logs: Logs, options: Serve) -> ExitCode {
     logs.set(&config.log);
-    match runtime::run(config, Again { options, logs }) {
+    let manager = ServiceManager::of_environment();
+    let again = Again {
+        options,
+        logs,
+        manager,
+    };
+    match runtime::run(config, again) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }

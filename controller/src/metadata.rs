@@ -12,6 +12,7 @@ mod proxy;
 use crate::admission;
 use crate::config::Config;
 use crate::http::{self, HttpLimits};
+use crate::service_manager::ServiceManager;
 use device::{Device, DeviceError};
 use guests::Local;
 use metrics::ServiceMetrics;
@@ -95,12 +96,15 @@ async fn serve(config: &Config) -> Result<(), MetadataError> {
     let nova = MetadataApi::new(section)?;
     let proxy = Arc::new(Proxy::new(nova, local.clone(), metrics.clone()));
     let patience = Duration::from_secs(section.timeout.into());
+    let manager = ServiceManager::of_environment();
+    manager.ready();
     tokio::select! {
         () = watching => {}
         () = keep_listening(local, proxy, patience, metrics, stopping) => {}
         _ = terminated.recv() => {}
         _ = interrupted.recv() => {}
     }
+    manager.stopping();
     drop(stop);
     while tasks.join_next().await.is_some() {}
     Ok(())
@@ -150,8 +154,10 @@ async fn keep_listening(
                 "metadata", listener, service, limits, process, until,
             ));
         }
-        let is_another = |local: &Arc<Local>| local.device != Some(device);
-        let another = local.wait_for(is_another).await.is_ok();
+        let another = local
+            .wait_for(|local| local.device != Some(device))
+            .await
+            .is_ok();
         drop(leave);
         if !another || stopping.has_changed().is_err() {
             return std::future::pending().await;

@@ -87,10 +87,10 @@ impl Neighbors {
 
     /// Everything known, by hypervisor and network.
     pub fn all(&self) -> Vec<((ChassisId, NetworkId), Vec<Neighbor>)> {
-        let entry = |entry: dashmap::mapref::multiple::RefMulti<'_, _, Vec<Neighbor>>| {
-            (Clone::clone(entry.key()), entry.value().clone())
-        };
-        let mut all: Vec<_> = self.known.iter().map(entry).collect();
+        let known = self.known.iter();
+        let mut all: Vec<_> = known
+            .map(|entry| (entry.key().clone(), entry.value().clone()))
+            .collect();
         all.sort_by(|one, other| one.0.cmp(&other.0));
         all
     }

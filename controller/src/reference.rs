@@ -3,6 +3,7 @@
 use crate::cli::{self, Page};
 use crate::config::ConfigError;
 use crate::metrics::Metrics;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -13,6 +14,7 @@ pub fn page(page: Page) -> String {
         Page::Metrics => metrics(),
         Page::Configuration => configuration(),
         Page::Cli => command_line(),
+        Page::Toml => sample(),
     }
 }
 
@@ -30,15 +32,28 @@ pub fn man() -> String {
     String::from_utf8_lossy(&page).into_owned()
 }
 
+/// Writes a man page for each command into a folder, which is made if it is missing.
+///
+/// # Errors
+/// A page cannot be written.
+pub fn write_man(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    clap_mangen::generate_to(cli::command(), folder)
+}
+
 /// The output of `check-config`.
-pub fn verdict(file: &Path, error: Option<&ConfigError>, json: bool) -> String {
-    match (error, json) {
-        (None, false) => format!("{}: ok\n", file.display()),
-        (Some(error), false) => format!("{error}\n"),
-        (error, true) => {
-            let verdict = serde_json::json!({"file": file, "ok": error.is_none(), "error": error.map(ToString::to_string)});
-            format!("{verdict}\n")
-        }
+pub fn verdict(file: &Path, faults: &[ConfigError], json: bool) -> String {
+    let mut errors: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    // Two sections that share credentials have the same fault.
+    let mut known = BTreeSet::new();
+    errors.retain(|error| known.insert(error.clone()));
+    if json {
+        let verdict = serde_json::json!({"file": file, "ok": errors.is_empty(), "error": errors.first(), "errors": errors});
+        return format!("{verdict}\n");
+    }
+    match errors.is_empty() {
+        true => format!("{}: ok\n", file.display()),
+        false => errors.join("\n") + "\n",
     }
 }
 
@@ -94,6 +109,62 @@ fn configuration() -> String {
         }
     }
     page
+}
+
+/// A configuration file that says nothing but what is so anyway: each key is a comment, with its default.
+fn sample() -> String {
+    let mut file = String::from(
+        "# Sextant's configuration. Every key has a default, which is what its comment says: remove the \"#\" before a key, and\n\
+         # before its section, to change it. `sextant check-config FILE` says what is wrong with a file.\n",
+    );
+    for (section, keys) in crate::config::KEYS {
+        if !section.is_empty() {
+            let _ = write!(file, "\n\n#[{section}]\n");
+        }
+        for (key, default, meaning) in *keys {
+            let _ = write!(file, "\n{}", comment(meaning));
+            let _ = writeln!(file, "#{key} = {}", crate::config::literal(default));
+        }
+    }
+    file
+}
+
+/// Text as lines of a comment, without links.
+fn comment(text: &str) -> String {
+    const WIDTH: usize = 100;
+    let mut lines = String::from("#");
+    let mut length = 1;
+    for word in without_links(text).split_whitespace() {
+        if length + 1 + word.len() > WIDTH {
+            lines += "\n#";
+            length = 1;
+        }
+        lines += " ";
+        lines += word;
+        length += 1 + word.len();
+    }
+    lines + "\n"
+}
+
+/// Markdown in which a link is its target in `docs`.
+fn without_links(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, (_, target), after)) = link(rest) {
+        plain += before;
+        plain += "docs/";
+        plain += target;
+        rest = after;
+    }
+    plain + rest
+}
+
+/// What is before a link, its text and target, and what is after.
+fn link(text: &str) -> Option<(&str, (&str, &str), &str)> {
+    let (linked, rest) = text.split_once("](")?;
+    let (before, name) = linked.rsplit_once('[')?;
+    let (target, after) = rest.split_once(')')?;
+    Some((before, (name, target), after))
 }
 
 fn command_line() -> String {

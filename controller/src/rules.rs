@@ -59,8 +59,13 @@ impl Rules {
 
     /// Waits until this no longer holds. Cancel-safe.
     pub async fn until(&self, mut holds: impl FnMut(HypervisorRules) -> bool) {
-        let broken = |rules: &HypervisorRules| !holds(*rules);
-        if self.0.clone().wait_for(broken).await.is_err() {
+        if self
+            .0
+            .clone()
+            .wait_for(|rules| !holds(*rules))
+            .await
+            .is_err()
+        {
             std::future::pending().await
         }
     }

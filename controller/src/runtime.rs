@@ -4,6 +4,7 @@ mod again;
 mod callers;
 mod data_dir;
 mod open_store;
+mod pulse;
 mod starting;
 mod store_age;
 mod tasks;
@@ -17,6 +18,7 @@ use crate::memory;
 use crate::metrics::Metrics;
 use crate::outgoing::TrustError;
 use crate::port_history::PortHistory;
+use crate::service_manager::ServiceManager;
 use crate::snapshot::{Snapshot, Snapshots};
 use crate::state::{self, Owner};
 use crate::store::{CommitError, EtcdError, Measured, OpenError, Store, WatchEnded};
@@ -132,22 +134,22 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let metrics = Metrics::new()?;
     metrics.show_totals_only(!config.metrics_per_hypervisor);
     again.logs.count_left_out(&metrics.log_lines_left_out);
+    let manager = again.manager.clone();
     let Opened { store, shared } = tokio::select! {
         opened = open_store::open(config) => opened?,
         () = &mut told_to_stop => return Ok(()),
     };
     let (cluster, presence) = shared.unzip();
     let store: Arc<dyn Store> = Arc::new(Measured::new(store, metrics.clone()));
-    let control = config.control.socket();
-    let control = control.map(|path| ControlSocket::bind(path)).transpose()?;
+    let control = open_control(config)?;
 
     let (publish, snapshots) = Snapshots::new(Snapshot::default());
     let (events, observed) = state::events();
     let (remember, remembered) = memory::facts();
     let (refuse, refused) = mpsc::unbounded_channel();
-    let mut owner = Owner::new(config.settings(), publish, remember, metrics.clone());
     let history = PortHistory::default();
-    owner = owner.with_history(history.clone());
+    let mut owner = Owner::new(config.settings(), publish, remember, metrics.clone())
+        .with_history(history.clone());
     if let Some(cluster) = &cluster {
         owner = owner.with_cluster(cluster.clone(), refused);
     }
@@ -159,8 +161,8 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
 
     let (stop, stopping) = watch::channel(());
     let mut tasks = Tasks::new(stop);
-    let memory = memory::keep(store.clone(), remembered, refuse);
-    tasks.memory.add("the keeper of facts", memory);
+    let facts = memory::keep(store.clone(), remembered, refuse);
+    tasks.memory.add("the keeper of facts", facts);
     let starting = Starting {
         config,
         store,
@@ -174,15 +176,25 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     };
     starting.start(&mut tasks, sockets, control, presence, (again, hung_up))?;
 
-    tracing::info!(api = %config.api_listen, openflow = %config.openflow_listen, ovsdb = %config.ovsdb_listen, metrics = %config.metrics_listen, web = ?config.web.listen.0, "ready");
+    say_ready(config, &manager);
     let mut owner = Box::pin(owner.run(changes, observed));
     tokio::select! {
-        () = &mut told_to_stop => {}
+        () = &mut told_to_stop => manager.stopping(),
         ended = &mut owner => return ended.map_err(RuntimeError::from),
         ended = tasks.ended() => return Err(ended),
     }
     tracing::info!("stopping");
     tasks.finish(owner).await
+}
+
+fn open_control(config: &Config) -> Result<Option<ControlSocket>, SocketError> {
+    let socket = config.control.socket();
+    socket.map(|path| ControlSocket::bind(path)).transpose()
+}
+
+fn say_ready(config: &Config, manager: &ServiceManager) {
+    tracing::info!(api = %config.api_listen, openflow = %config.openflow_listen, ovsdb = %config.ovsdb_listen, metrics = %config.metrics_listen, web = ?config.web.listen.0, "ready");
+    manager.ready();
 }
 
 /// Waits for SIGTERM or SIGINT, which count from the time of this call.

@@ -170,9 +170,10 @@ impl<K: Ord + Clone> Seats<K> {
     /// Waits until a peer can take the seat.
     pub async fn vacancy(&self, key: &K, peer: impl Into<Claimant>) {
         let peer = peer.into();
-        let free = |plan: &Seating<K>| plan.rival(key, &peer).is_none();
         // The sender lives as long as `self`.
-        let _ = self.0.subscribe().wait_for(free).await;
+        let mut plans = self.0.subscribe();
+        let free = plans.wait_for(|plan| plan.rival(key, &peer).is_none());
+        let _ = free.await;
     }
 }
 
@@ -187,13 +188,13 @@ impl<K> Changes<K> {
 
 impl<K: Ord + Clone> Seating<K> {
     fn rival(&self, key: &K, peer: &Claimant) -> Option<&SeatHolder> {
-        let is_it = |other: &Claimant| other.is_same_machine(peer);
         // The first owner may always come back, even if another machine took the seat meanwhile.
-        if self.owners.get(key).is_some_and(is_it) {
+        let owner = self.owners.get(key);
+        if owner.is_some_and(|owner| owner.is_same_machine(peer)) {
             return None;
         }
         let holder = self.holders.get(key).map(|(holder, _)| holder);
-        holder.filter(|holder| !is_it(&holder.peer))
+        holder.filter(|holder| !holder.peer.is_same_machine(peer))
     }
 
     fn seat(

@@ -294,6 +294,7 @@ impl Owner {
                 self.snapshot.facts.fall_short(&chassis, shortfall);
             }
             Event::Configured(settings) => self.snapshot.intent.settings = Arc::new(settings),
+            Event::Asked(answer) => drop(answer.send(())),
         }
     }
 

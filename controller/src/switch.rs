@@ -106,6 +106,13 @@ pub async fn listen(listener: impl Into<Listener>, context: SwitchContext) {
     let context = Arc::new(context);
     let seats = vec![context.databases.clone(), context.seats.clone()];
     let known = KnownHypervisors::new(context.snapshots.clone(), seats);
-    let serve = |stream, peer, pass| session::serve(stream, peer, pass, context.clone());
-    admission::listen(listener.into(), "openflow", limits, known, metrics, serve).await;
+    admission::listen(
+        listener.into(),
+        "openflow",
+        limits,
+        known,
+        metrics,
+        |stream, peer, pass| session::serve(stream, peer, pass, context.clone()),
+    )
+    .await;
 }

@@ -102,11 +102,10 @@ impl TlsFiles {
         if self.asks_clients() {
             expiries.push(("client_ca", self.client_ca.as_path()));
         }
-        let ends = |(key, path): (&'static str, &Path)| {
+        let expiries = expiries.into_iter().filter_map(|(key, path)| {
             let ends = certificates(key, path).map(|all| earliest(&all));
             ends.map(|ends| ends.map(|ends| (key, ends))).transpose()
-        };
-        let expiries = expiries.into_iter().filter_map(ends);
+        });
         Ok(Loaded {
             expiries: expiries.collect::<Result<_, _>>()?,
             config: self.config()?,
@@ -117,14 +116,13 @@ impl TlsFiles {
         let chain = certificates("certificate", &self.certificate)?;
         let key = PrivateKeyDer::from_pem_file(&self.private_key)
             .map_err(unusable("private_key", &self.private_key))?;
-        let pair = |error| TlsError::Pair(self.certificate.clone(), error);
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let verifier = self.verifier()?;
+        ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(pair)?
-            .with_client_cert_verifier(self.verifier()?)
-            .with_single_cert(chain, key)
-            .map_err(pair)?;
-        Ok(Arc::new(config))
+            .map(|builder| builder.with_client_cert_verifier(verifier))
+            .and_then(|builder| builder.with_single_cert(chain, key))
+            .map(Arc::new)
+            .map_err(|error| TlsError::Pair(self.certificate.clone(), error))
     }
 
     fn verifier(&self) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {

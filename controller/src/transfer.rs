@@ -167,8 +167,8 @@ fn compare(wanted: &Contents, written: Vec<Object>, to: &Location) -> Result<(),
     if *wanted == written {
         return Ok(());
     }
-    let differs = |key: &&Key| wanted.get(key) != written.get(key);
-    let first = wanted.keys().chain(written.keys()).find(differs);
+    let mut keys = wanted.keys().chain(written.keys());
+    let first = keys.find(|key| wanted.get(key) != written.get(key));
     let first = first.map_or_else(String::new, |key| format!("{key:?}"));
     Err(TransferError::Differs(to.clone(), first))
 }
@@ -191,26 +191,29 @@ async fn write_embedded(
     if file.exists() {
         return Err(TransferError::Exists(file));
     }
-    let failed = |error| TransferError::Io(folder.to_owned(), error);
     let mut maker = DirBuilder::new();
     maker
         .recursive(true)
         .mode(OWNER_ONLY)
         .create(folder)
-        .map_err(failed)?;
+        .map_err(failed(folder))?;
     let unfinished = folder.join(format!("{EMBEDDED_FILE}.copy"));
     if unfinished.exists() {
-        std::fs::remove_file(&unfinished).map_err(failed)?;
+        std::fs::remove_file(&unfinished).map_err(failed(folder))?;
     }
     let store = Embedded::open(&unfinished)?;
     let changes = objects.into_iter().map(Change::Put).collect();
     store.commit(changes, vec![]).await?;
     drop(store);
     let written = read_embedded(&unfinished, to).await?;
-    std::fs::rename(&unfinished, &file).map_err(failed)?;
+    std::fs::rename(&unfinished, &file).map_err(failed(folder))?;
     let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(failed)?;
+    synced.map_err(failed(folder))?;
     Ok(written)
+}
+
+fn failed(path: &Path) -> impl Fn(std::io::Error) -> TransferError {
+    move |error| TransferError::Io(path.to_owned(), error)
 }
 
 async fn everything(store: &dyn Store, at: &Location) -> Result<Vec<Object>, TransferError> {

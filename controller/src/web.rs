@@ -10,8 +10,9 @@ mod page;
 mod streamed;
 
 use crate::api::Api;
-use crate::control::OperatorView;
+use crate::control::{LONGEST_REQUEST, OperatorView};
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use std::sync::Arc;
@@ -51,6 +52,7 @@ pub fn service(web: Web) -> Router {
     let answers = Router::new()
         .route("/ask", post(asking::ask))
         .route("/events", get(live::follow))
+        .layer(DefaultBodyLimit::max(LONGEST_REQUEST))
         .layer(from_fn_with_state(web.clone(), entrance::admit))
         .with_state(web);
     page::routes()

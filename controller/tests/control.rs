@@ -10,17 +10,19 @@
 mod cloud;
 
 use cloud::Cloud;
-use sextant_controller::control::{self, ControlSocket, OperatorView};
+use sextant_controller::control::{self, ControlSocket, OperatorView, StoredCloud};
 use sextant_controller::flow_counters::FlowCounters;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::neighbors::{Neighbor, Neighbors};
 use sextant_controller::port_history::PortHistory;
 use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Publisher, Snapshot, Snapshots};
-use sextant_model::{ChassisId, MacAddr, NetworkId};
+use sextant_controller::store::{Embedded, Store, backup};
+use sextant_model::{Change, ChassisId, MacAddr, NetworkId, Object, ServerIdentity};
 use std::future::pending;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -28,6 +30,7 @@ use tokio::net::UnixStream;
 struct Door {
     folder: PathBuf,
     neighbors: Neighbors,
+    store: Arc<dyn Store>,
     _publisher: Publisher,
 }
 
@@ -45,6 +48,8 @@ impl Door {
     fn open_to(name: &str, snapshot: Snapshot) -> Self {
         let folder = std::env::temp_dir().join(format!("sx-door-{name}-{}", std::process::id()));
         let neighbors = neighbors();
+        std::fs::create_dir_all(&folder).unwrap();
+        let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.join("store")).unwrap());
         let (publisher, snapshots) = Snapshots::new(snapshot);
         let known = OperatorView {
             snapshots,
@@ -54,12 +59,14 @@ impl Door {
             metrics: Metrics::new().unwrap(),
             databases: Seats::default(),
             switches: Seats::default(),
+            store: StoredCloud(store.clone()),
         };
         let socket = ControlSocket::bind(&folder.join("control")).unwrap();
         tokio::spawn(control::serve(socket, known, pending()));
         Self {
             folder,
             neighbors,
+            store,
             _publisher: publisher,
         }
     }
@@ -141,6 +148,32 @@ async fn neighbors_are_shown_to_people_and_to_programs() {
     });
     assert_eq!(first, expected);
     assert_eq!(said.out.lines().count(), 2);
+}
+
+#[tokio::test]
+async fn everything_that_is_stored_is_written_to_a_file_of_who_asks() {
+    let door = Door::open("backup");
+    let identity = Object::ServerIdentity(ServerIdentity {
+        uuid: uuid::Uuid::from_u128(1),
+    });
+    let stored = vec![Change::Put(identity.clone())];
+    door.store.commit(stored, vec![]).await.unwrap();
+    let file = door.folder.join("cloud.backup");
+    let said = door.ask(&["backup", file.to_str().unwrap()]).await;
+    let expected = format!(
+        "1 objects were written to {}, and read back\n",
+        file.display()
+    );
+    assert_eq!((said.out, said.err), (expected, String::new()));
+    assert_eq!(backup::read(&file).unwrap(), [identity]);
+    let again = door
+        .ask(&["backup", file.to_str().unwrap(), "--json"])
+        .await;
+    assert!(
+        !again.success && again.err.contains("exists"),
+        "{}",
+        again.err
+    );
 }
 
 #[tokio::test]

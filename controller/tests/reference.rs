@@ -30,6 +30,100 @@ fn references_are_as_generated() {
 }
 
 #[test]
+fn a_file_with_every_key_says_nothing_and_then_the_defaults() {
+    let commented = reference::page(Page::Toml);
+    let nothing: Config = toml::from_str(&commented).unwrap();
+    assert_eq!(nothing, Config::default());
+    let uncommented: String = commented
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(key) if !key.starts_with(' ') => format!("{key}\n"),
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let mut everything: Config = toml::from_str(&uncommented).unwrap();
+    assert!(everything.external.remove("PHYSNET").is_some());
+    // They depend on who asks.
+    everything.data_dir = nothing.data_dir.clone();
+    everything.control = nothing.control.clone();
+    assert_eq!(everything, nothing);
+    let keys = commented
+        .lines()
+        .filter(|line| line.contains(" = ") && !line.starts_with("# "));
+    let known = sextant_controller::config::KEYS.iter();
+    assert_eq!(
+        keys.count(),
+        known.map(|(_, keys)| keys.len()).sum::<usize>()
+    );
+    assert!(
+        commented.lines().all(|line| line.len() <= 130),
+        "{commented}"
+    );
+}
+
+#[test]
+fn every_command_has_a_man_page_with_its_options() {
+    let folder = std::env::temp_dir().join(format!("sextant-man-{}", std::process::id()));
+    let (code, _, error) = sextant(&["man", "--dir", folder.to_str().unwrap()]);
+    assert_eq!(code, Some(0), "{error}");
+    let mut command = sextant_controller::cli::command().disable_help_subcommand(true);
+    command.build();
+    let mut pages = vec![];
+    look_for_pages(&command, &folder, &mut pages);
+    let written = std::fs::read_dir(&folder).unwrap().count();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(pages.len(), written);
+    assert!(
+        pages.contains(&"sextant-store-copy".to_owned()),
+        "{pages:?}"
+    );
+    let (_, main, _) = sextant(&["man"]);
+    assert!(
+        main.starts_with(".ie") || main.contains(".TH sextant"),
+        "{main}"
+    );
+}
+
+fn look_for_pages(command: &clap::Command, folder: &Path, pages: &mut Vec<String>) {
+    let name = command.get_display_name().unwrap_or(command.get_name());
+    let page = std::fs::read_to_string(folder.join(format!("{name}.1"))).unwrap();
+    for option in command.get_opts().filter_map(clap::Arg::get_long) {
+        let escaped = format!("\\-\\-{}", option.replace('-', "\\-"));
+        assert!(page.contains(&escaped), "{name}: {option}: {page}");
+    }
+    pages.push(name.to_owned());
+    for inner in command.get_subcommands() {
+        look_for_pages(inner, folder, pages);
+    }
+}
+
+#[test]
+fn check_config_names_everything_that_is_wrong() {
+    let name = format!("sextant-faults-{}.toml", std::process::id());
+    let file = std::env::temp_dir().join(name);
+    let check = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let (code, said, _) = sextant(&["check-config", file.to_str().unwrap()]);
+        assert_eq!(code, Some(2));
+        said.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let keys = check("api_listen = 'localhost:9696'\n[ra]\nmin = 3\nlifetime = -1\n");
+    let values = check("api_listen = '[::]:9696'\n[punt]\nrate = 0\n");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(keys.len(), 3, "{keys:#?}");
+    assert!(keys[0].contains("names are not looked up"), "{keys:#?}");
+    let named = ["api_listen = ", "auth = ", "punt = "];
+    assert!(
+        values.len() == 3
+            && values
+                .iter()
+                .zip(named)
+                .all(|(said, key)| said.starts_with(key)),
+        "{values:#?}"
+    );
+}
+
+#[test]
 fn the_sample_configuration_is_right() {
     Config::read(&project("examples/sextant.toml"))
         .and_then(|config| config.check())

@@ -151,16 +151,14 @@ impl<'a> Touched<'a> {
 
     fn is_near(&mut self, network: NetworkId) -> bool {
         let views = self.views();
-        let is_present = |view: &View<'_>| view.presence(network).is_some();
         let near = self.near.entry(network);
-        *near.or_insert_with(|| views.iter().any(is_present))
+        *near.or_insert_with(|| views.iter().any(|view| view.presence(network).is_some()))
     }
 
     fn is_used(&mut self, group: SecurityGroupId) -> bool {
         let views = self.views();
-        let is_used = |view: &View<'_>| !uses(view, group).is_empty();
         let used = self.used.entry(group);
-        *used.or_insert_with(|| views.iter().any(is_used))
+        *used.or_insert_with(|| views.iter().any(|view| !uses(view, group).is_empty()))
     }
 
     /// All of a network: itself, and every port.

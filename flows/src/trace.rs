@@ -212,7 +212,8 @@ fn conjunction<'f>(flows: impl Iterator<Item = &'f Flow>) -> Option<u32> {
     for (id, clause, of) in flows.flat_map(clauses) {
         satisfied.entry((id, of)).or_default().insert(clause);
     }
-    let whole =
-        |((_, of), clauses): &(&(u32, u8), &BTreeSet<u8>)| clauses.len() == usize::from(*of);
-    satisfied.iter().find(whole).map(|((id, _), _)| *id)
+    satisfied
+        .iter()
+        .find(|((_, of), clauses)| clauses.len() == usize::from(*of))
+        .map(|((id, _), _)| *id)
 }

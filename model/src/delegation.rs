@@ -62,7 +62,7 @@ impl Intent {
     pub fn delegating_router(&self, subnet: &Subnet) -> Option<&Arc<Router>> {
         let on_subnet = self
             .router_ports_of(subnet.network_id)
-            .filter(|port| port.fixed_ips.iter().any(|ip| ip.subnet_id == subnet.id));
+            .filter(|port| port.has_address_of(subnet.id));
         on_subnet
             .filter_map(|port| port.router())
             .filter(|router| self.gateway_of(*router).is_some())

@@ -46,12 +46,11 @@ impl DhcpTag {
     }
 
     fn parse(text: &str) -> Result<Self, UnknownTag> {
-        let unknown = || UnknownTag(text.to_owned());
         match text.strip_prefix('!') {
             Some(text) => client_trait(text).map(Self::IsNot),
             None => client_trait(text).map(Self::Is),
         }
-        .ok_or_else(unknown)
+        .ok_or_else(|| UnknownTag(text.to_owned()))
     }
 
     /// Whether the condition holds for a client with these properties.

@@ -206,9 +206,8 @@ fn find(name: &str) -> Result<(Dhcpv4Place, Dhcpv4Format), InvalidDhcpv4Option> 
         .iter()
         .find(|(known, code, _)| *known == name || Some(*code) == number)
         .map(|(_, code, format)| (*code, *format));
-    let numbered = || NUMBERED.into_iter().find(|(code, _)| Some(*code) == number);
     let (code, format) = known
-        .or_else(numbered)
+        .or_else(|| NUMBERED.into_iter().find(|(code, _)| Some(*code) == number))
         .or(number.map(|code| (code, Dhcpv4Format::Guess)))
         .ok_or_else(|| InvalidDhcpv4Option::UnknownName(name.to_owned()))?;
     if RESERVED.contains(&code) {

@@ -59,13 +59,16 @@ impl DomainName {
 }
 
 fn check_label(label: &str) -> Result<(), InvalidDomainName> {
-    let allowed = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
     match label.len() {
         0 => Err(InvalidDomainName::EmptyLabel),
-        1..=MAX_LABEL if label.bytes().all(allowed) => Ok(()),
+        1..=MAX_LABEL if label.bytes().all(is_allowed) => Ok(()),
         1..=MAX_LABEL => Err(InvalidDomainName::Character),
         _ => Err(InvalidDomainName::LongLabel),
     }
+}
+
+fn is_allowed(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_'
 }
 
 impl FromStr for DomainName {

@@ -83,6 +83,12 @@ impl Endpoints {
         ipv6.into_iter().chain(self.ipv4().map(IpAddr::from))
     }
 
+    /// Whether an address is one of these.
+    #[must_use]
+    pub fn has(self, address: IpAddr) -> bool {
+        self.addresses().any(|own| own == address)
+    }
+
     /// The preferred address: IPv6 if there is one.
     #[must_use]
     pub fn first(self) -> IpAddr {

@@ -72,19 +72,11 @@ impl FromStr for MacAddr {
     type Err = InvalidMac;
 
     fn from_str(text: &str) -> Result<Self, InvalidMac> {
-        let invalid = || InvalidMac(text.to_owned());
-        let mut octets = [0; 6];
-        let mut parts = text.split(':');
-        for octet in &mut octets {
-            *octet = parts
-                .next()
-                .and_then(hexadecimal_octet)
-                .ok_or_else(invalid)?;
-        }
-        if parts.next().is_some() {
-            Err(invalid())
-        } else {
-            Ok(Self(octets))
+        let octets = text.split(':').map(hexadecimal_octet);
+        let octets = octets.collect::<Option<Vec<u8>>>();
+        match octets.and_then(|octets| octets.try_into().ok()) {
+            Some(octets) => Ok(Self(octets)),
+            None => Err(InvalidMac(text.to_owned())),
         }
     }
 }

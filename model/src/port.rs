@@ -168,6 +168,12 @@ impl Port {
         Some(profile.migrating_to)
     }
 
+    /// Whether it has an address of this subnet.
+    #[must_use]
+    pub fn has_address_of(&self, subnet: SubnetId) -> bool {
+        self.fixed_ips.iter().any(|fixed| fixed.subnet_id == subnet)
+    }
+
     /// The router that has this port as an internal interface.
     #[must_use]
     pub fn router(&self) -> Option<RouterId> {

@@ -60,11 +60,12 @@ impl Withdrawn {
         now: i64,
     ) -> Option<Self> {
         let said = &before.advertisement;
-        let stays = |prefix: &AdvertisedPrefix| {
-            let mut kept = after.into_iter().flat_map(|after| &after.prefixes);
-            kept.any(|kept| kept.prefix == prefix.prefix)
-        };
-        let prefixes = said.prefixes.iter().filter(|prefix| !stays(prefix));
+        let prefixes = said.prefixes.iter().filter(|prefix| {
+            !({
+                let mut kept = after.into_iter().flat_map(|after| &after.prefixes);
+                kept.any(|kept| kept.prefix == prefix.prefix)
+            })
+        });
         let prefixes = prefixes.map(|prefix| {
             let autonomous = prefix.autonomous;
             (

@@ -210,14 +210,6 @@ impl Match {
     }
 
     fn meets(&self, prerequisite: Prerequisite) -> bool {
-        let ip = |version: Prerequisite, protocol: u128| {
-            self.meets(version) && self.is(Field::IP_PROTO, &[protocol])
-        };
-        let nd = |types: &[u128]| {
-            self.meets(Prerequisite::Icmpv6)
-                && self.is(Field::ICMPV6_TYPE, types)
-                && self.is(Field::ICMPV6_CODE, &[0])
-        };
         match prerequisite {
             Prerequisite::None => true,
             Prerequisite::Ct => self.is_tracked(),
@@ -229,16 +221,26 @@ impl Match {
             Prerequisite::Ipv6 => self.is(Field::ETH_TYPE, &[0x86dd]),
             Prerequisite::Ip => self.is(Field::ETH_TYPE, &[0x0800, 0x86dd]),
             Prerequisite::Arp => self.is(Field::ETH_TYPE, &[0x0806, 0x8035]),
-            Prerequisite::Tcp => ip(Prerequisite::Ip, 6),
-            Prerequisite::Udp => ip(Prerequisite::Ip, 17),
-            Prerequisite::Sctp => ip(Prerequisite::Ip, 132),
-            Prerequisite::Icmpv4 => ip(Prerequisite::Ipv4, 1),
-            Prerequisite::Icmpv6 => ip(Prerequisite::Ipv6, 58),
-            Prerequisite::Nd => nd(&[135, 136]),
-            Prerequisite::NdSolicit => nd(&[135]),
-            Prerequisite::NdAdvert => nd(&[136]),
+            Prerequisite::Tcp => self.is_of(Prerequisite::Ip, 6),
+            Prerequisite::Udp => self.is_of(Prerequisite::Ip, 17),
+            Prerequisite::Sctp => self.is_of(Prerequisite::Ip, 132),
+            Prerequisite::Icmpv4 => self.is_of(Prerequisite::Ipv4, 1),
+            Prerequisite::Icmpv6 => self.is_of(Prerequisite::Ipv6, 58),
+            Prerequisite::Nd => self.is_nd(&[135, 136]),
+            Prerequisite::NdSolicit => self.is_nd(&[135]),
+            Prerequisite::NdAdvert => self.is_nd(&[136]),
             Prerequisite::Nsh => self.is(Field::ETH_TYPE, &[0x894f]),
         }
+    }
+
+    fn is_of(&self, version: Prerequisite, protocol: u128) -> bool {
+        self.meets(version) && self.is(Field::IP_PROTO, &[protocol])
+    }
+
+    fn is_nd(&self, types: &[u128]) -> bool {
+        self.meets(Prerequisite::Icmpv6)
+            && self.is(Field::ICMPV6_TYPE, types)
+            && self.is(Field::ICMPV6_CODE, &[0])
     }
 
     /// At least one state that only a valid connection has, or tracked and explicitly not invalid (`is_ct_valid()`).

@@ -50,22 +50,20 @@ const BAND_LENGTH: u16 = 16;
 
 impl Band {
     fn encode(&self, buffer: &mut BytesMut) {
-        let mut put = |kind: u16, rate: u32, burst: u32, levels: u8| {
-            buffer.put_u16(kind);
-            buffer.put_u16(BAND_LENGTH);
-            buffer.put_u32(rate);
-            buffer.put_u32(burst);
-            buffer.put_u32(u32::from(levels) << 24);
-        };
-        match self {
-            Band::Drop { rate, burst } => put(DROP, *rate, *burst, 0),
+        let (kind, rate, burst, levels) = match self {
+            Band::Drop { rate, burst } => (DROP, rate, burst, 0),
             Band::DscpRemark {
                 rate,
                 burst,
                 levels,
-            } => put(DSCP_REMARK, *rate, *burst, *levels),
-            Band::Raw(bytes) => buffer.put_slice(bytes),
-        }
+            } => (DSCP_REMARK, rate, burst, *levels),
+            Band::Raw(bytes) => return buffer.put_slice(bytes),
+        };
+        buffer.put_u16(kind);
+        buffer.put_u16(BAND_LENGTH);
+        buffer.put_u32(*rate);
+        buffer.put_u32(*burst);
+        buffer.put_u32(u32::from(levels) << 24);
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {

@@ -98,15 +98,13 @@ impl PacketQueue {
 
 impl QueueProperty {
     fn encode(&self, buffer: &mut BytesMut) {
-        let mut put = |kind: u16, rate: u16| {
-            buffer.put_u64(u64::from(kind) << 48 | (RATE as u64) << 32);
-            buffer.put_u64(u64::from(rate) << 48);
+        let (kind, rate) = match self {
+            QueueProperty::MinRate(rate) => (MIN_RATE, *rate),
+            QueueProperty::MaxRate(rate) => (MAX_RATE, *rate),
+            QueueProperty::Raw(bytes) => return buffer.put_slice(bytes),
         };
-        match self {
-            QueueProperty::MinRate(rate) => put(MIN_RATE, *rate),
-            QueueProperty::MaxRate(rate) => put(MAX_RATE, *rate),
-            QueueProperty::Raw(bytes) => buffer.put_slice(bytes),
-        }
+        buffer.put_u64(u64::from(kind) << 48 | (RATE as u64) << 32);
+        buffer.put_u64(u64::from(rate) << 48);
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {

@@ -200,11 +200,10 @@ impl AsyncConfig {
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut pair = || Ok::<_, DecodeError>([reader.u32()?, reader.u32()?]);
         Ok(AsyncConfig {
-            packet_in: pair()?,
-            port_status: pair()?,
-            flow_removed: pair()?,
+            packet_in: reader.u32s()?,
+            port_status: reader.u32s()?,
+            flow_removed: reader.u32s()?,
         })
     }
 }

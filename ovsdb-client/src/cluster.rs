@@ -51,11 +51,10 @@ pub(crate) fn judge(server: &Replica, database: &str, wanted: Member) -> Result<
 
 fn judge_row(row: &Row, wanted: Member) -> Result<(), MemberError> {
     let clustered = row.string("model") == Ok("clustered");
-    let is = |column| row.boolean(column) == Ok(true);
     match (clustered, wanted) {
         (false, _) | (true, Member::Any) => Ok(()),
-        (true, _) if !is("connected") => Err(MemberError::Disconnected),
-        (true, Member::Leader) if !is("leader") => Err(MemberError::NotLeader),
+        (true, _) if row.boolean("connected") != Ok(true) => Err(MemberError::Disconnected),
+        (true, Member::Leader) if row.boolean("leader") != Ok(true) => Err(MemberError::NotLeader),
         (true, Member::Connected | Member::Leader) => Ok(()),
     }
 }

@@ -259,8 +259,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         C: IntoIterator<Item: Into<Name>>,
     {
         let request = MonitorRequest::new(database);
-        let add = |request: MonitorRequest, (table, columns)| request.table(table, columns);
-        self.monitor_request(tables.into_iter().fold(request, add));
+        self.monitor_request(
+            tables
+                .into_iter()
+                .fold(request, |request, (table, columns)| {
+                    request.table(table, columns)
+                }),
+        );
     }
 
     /// Starts keeping a replica of what is asked for; [`Event::Synced`] tells when it is there. An earlier monitor ends.

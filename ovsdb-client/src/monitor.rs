@@ -220,20 +220,20 @@ impl MonitorRequest {
         request: &TableRequest,
         table: &TableSchema,
     ) -> Result<TableSchema, RequestMismatch> {
-        let find = |column: &Name| Some((column.clone(), *table.columns.get(column)?));
+        let known = &table.columns;
         let required = request.columns.iter().map(|(column, wanted)| {
             let (database, table) = (self.database.to_string(), name.clone());
-            match (find(column), *wanted) {
-                (Some((column, found)), Some(wanted)) if !found.reads_as(&wanted) => {
+            match (known.get(column).copied(), *wanted) {
+                (Some(found), Some(wanted)) if !found.reads_as(&wanted) => {
                     Err(RequestMismatch::WrongType {
                         database,
                         table,
-                        column,
+                        column: column.clone(),
                         wanted,
                         found,
                     })
                 }
-                (Some(found), _) => Ok(found),
+                (Some(found), _) => Ok((column.clone(), found)),
                 (None, _) => Err(RequestMismatch::NoColumn {
                     database,
                     table,
@@ -243,9 +243,9 @@ impl MonitorRequest {
         });
         let optional = request.optional_columns.iter();
         let optional = optional.filter_map(|(column, wanted)| {
-            let (column, found) = find(column)?;
+            let found = *known.get(column)?;
             let fits = wanted.is_none_or(|wanted| found.reads_as(&wanted));
-            fits.then_some((column, found))
+            fits.then(|| (column.clone(), found))
         });
         let columns = required.chain(optional.map(Ok));
         Ok(TableSchema {

@@ -51,11 +51,11 @@ impl RowChange {
     /// Whether the row is new, gone, or this column of it differs.
     #[must_use]
     pub fn touches(&self, column: &str) -> bool {
-        let value = |row: &Option<Row>| {
+        let [old, new] = [&self.old, &self.new].map(|row| {
             let row = row.as_ref();
-            row.map(|row| row.value(column).ok().cloned())
-        };
-        value(&self.old) != value(&self.new)
+            row.map(|row| row.value(column).ok())
+        });
+        old != new
     }
 
     /// The references to rows in this column that are gone, and those that came. Costs as much as differs, however many
@@ -67,11 +67,11 @@ impl RowChange {
         &self,
         column: &str,
     ) -> Result<(BTreeSet<Uuid>, BTreeSet<Uuid>), ColumnError> {
-        let elements = |row: &Option<Row>| match row {
+        let [old, new] = [&self.old, &self.new].map(|row| match row {
             Some(row) => row.elements(column),
             None => Ok(AtomSet::new()),
-        };
-        let (old, new) = (elements(&self.old)?, elements(&self.new)?);
+        });
+        let (old, new) = (old?, new?);
         let (mut gone, mut came) = (BTreeSet::new(), BTreeSet::new());
         for element in old.moved(&new) {
             let (atom, moved) = match element {

@@ -75,8 +75,9 @@ impl Row {
     }
 
     fn place(&self, column: &str) -> Option<usize> {
-        let by_name = |(name, _): &(Name, Value)| (**name).cmp(column);
-        self.columns.binary_search_by(by_name).ok()
+        self.columns
+            .binary_search_by(|(name, _)| (**name).cmp(column))
+            .ok()
     }
 
     /// The columns in the order of their names.

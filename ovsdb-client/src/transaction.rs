@@ -438,9 +438,11 @@ fn is_error(json: &Json) -> bool {
 
 /// The kind and details of `<error>`, which servers also send as plain text.
 pub(crate) fn read_error(json: &Json) -> (String, Option<String>) {
-    let text = |json: &Json| json.as_str().map(str::to_owned);
-    match json.get("error").and_then(text).or_else(|| text(json)) {
-        Some(error) => (error, json.get("details").and_then(text)),
+    match json.get("error").unwrap_or(json).as_str() {
+        Some(error) => {
+            let details = json.get("details").and_then(Json::as_str);
+            (error.to_owned(), details.map(str::to_owned))
+        }
         None => (excerpt(json), None),
     }
 }

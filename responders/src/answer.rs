@@ -74,6 +74,12 @@ pub struct Malformed {
     pub reason: &'static str,
 }
 
+impl Malformed {
+    pub(crate) fn new(offset: usize, reason: &'static str) -> Self {
+        Self { offset, reason }
+    }
+}
+
 /// A fact that a packet showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Learned {

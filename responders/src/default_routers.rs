@@ -136,19 +136,19 @@ impl DefaultRouters {
                 false => Listing::NotDefault,
             };
         }
-        let heard = |reachability| DefaultRouter {
+        let mut new = DefaultRouter {
             address,
             preference: advertisement.preference,
             expires: now + advertisement.lifetime,
             mac: advertisement.mac,
             mtu: advertisement.mtu,
-            reachability,
+            reachability: known,
         };
         if let Some(router) = self.find(address) {
-            *router = heard(router.reachability);
+            new.reachability = router.reachability;
+            *router = new;
             return Listing::Refreshed;
         }
-        let new = heard(known);
         if self.routers.len() >= MAX_ROUTERS && !self.make_room(&new) {
             return Listing::Full;
         }
@@ -159,8 +159,12 @@ impl DefaultRouters {
     /// Drops the worst router except the one in use, if it is worse than the new one. Of equals the latest goes.
     fn make_room(&mut self, new: &DefaultRouter) -> bool {
         let in_use = self.best;
-        let spare = |(_, router): &(usize, &DefaultRouter)| Some(router.address) != in_use;
-        let all = self.routers.iter().enumerate().rev().filter(spare);
+        let all = self
+            .routers
+            .iter()
+            .enumerate()
+            .rev()
+            .filter(|(_, router)| Some(router.address) != in_use);
         let worst = all.min_by_key(|(_, router)| rank(router));
         let Some((at, _)) = worst.filter(|(_, worst)| rank(worst) < rank(new)) else {
             return false;
@@ -179,10 +183,9 @@ impl DefaultRouters {
 
     fn choose(&mut self) {
         let in_use = self.best;
-        let stays = |router: &DefaultRouter| Some(router.address) == in_use;
         let earliest_last = self.routers.iter().rev();
         self.best = earliest_last
-            .max_by_key(|router| (rank(router), stays(router)))
+            .max_by_key(|router| (rank(router), Some(router.address) == in_use))
             .map(|router| router.address);
     }
 

@@ -49,8 +49,12 @@ pub(crate) fn answer(service: &Dhcpv4Service, packet: &Ipv4Packet<'_>) -> Answer
 
 /// Checks where a client's message is sent to.
 fn admit(service: &Dhcpv4Service, packet: &Ipv4Packet<'_>) -> Result<(), Refusal> {
-    let ours = |lease: &sextant_model::Dhcpv4Lease| lease.server == packet.destination;
-    if packet.destination.is_broadcast() || service.leases.iter().any(ours) {
+    if packet.destination.is_broadcast()
+        || service
+            .leases
+            .iter()
+            .any(|lease| lease.server == packet.destination)
+    {
         Ok(())
     } else {
         Err(Refusal::Ignored("sent to another server"))

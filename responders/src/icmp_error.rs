@@ -79,12 +79,12 @@ fn about(error: &IcmpError, source: Ipv6Addr, frame: &[u8]) -> Made {
     if packet.destination.is_multicast() && !matches!(error.problem, Problem::TooBig { .. }) {
         return Err(Refusal::Ignored("it is for many"));
     }
-    let due = |kind, code| Complaint::new(error.problem.as_str(), kind, code);
+    let name = error.problem.as_str();
     let (source, complaint) = match error.problem {
-        Problem::NoRoute => (source, due(1, 0)),
-        Problem::Unreachable => (source, due(1, 3)),
-        Problem::TooBig { mtu } => (source, due(2, 0).with(u32::from(mtu))),
-        Problem::HopLimit => (source, due(3, 0)),
+        Problem::NoRoute => (source, Complaint::new(name, 1, 0)),
+        Problem::Unreachable => (source, Complaint::new(name, 1, 3)),
+        Problem::TooBig { mtu } => (source, Complaint::new(name, 2, 0).with(u32::from(mtu))),
+        Problem::HopLimit => (source, Complaint::new(name, 3, 0)),
         Problem::OwnAddress => (packet.destination, own_address::complaint(packet.bytes)?),
     };
     let addresses = Ipv6Addresses {
@@ -107,15 +107,15 @@ fn about_ipv4(error: &IcmpError, source: Ipv4Addr, frame: &[u8]) -> Made {
     if !is_single_host(packet.source) || !is_single_host(packet.destination) {
         return Err(Refusal::Ignored("it is not between single hosts"));
     }
-    let due = |kind, code| Complaint::new(error.problem.as_str(), kind, code);
+    let name = error.problem.as_str();
     let (source, complaint) = match error.problem {
-        Problem::NoRoute => (source, due(3, 0)),
-        Problem::Unreachable => (source, due(3, 1)),
+        Problem::NoRoute => (source, Complaint::new(name, 3, 0)),
+        Problem::Unreachable => (source, Complaint::new(name, 3, 1)),
         Problem::TooBig { .. } if !packet.whole => {
             return Err(Refusal::Ignored("it may be fragmented"));
         }
-        Problem::TooBig { mtu } => (source, due(3, 4).with(u32::from(mtu))),
-        Problem::HopLimit => (source, due(11, 0)),
+        Problem::TooBig { mtu } => (source, Complaint::new(name, 3, 4).with(u32::from(mtu))),
+        Problem::HopLimit => (source, Complaint::new(name, 11, 0)),
         Problem::OwnAddress => {
             let complaint = own_address::complaint_ipv4(packet.protocol)?;
             (packet.destination, complaint)

@@ -35,17 +35,16 @@ pub(crate) fn validate<'a, const FIELDS: usize>(
     packet: &Ipv6Packet<'a>,
     message: &Icmpv6Message<'a>,
 ) -> Result<(&'a [u8; FIELDS], NdOptions<'a>), Malformed> {
-    let broken = |offset, reason| Malformed { offset, reason };
     if packet.hop_limit != 255 {
-        return Err(broken(HOP_LIMIT_AT, "hop limit is not 255"));
+        return Err(Malformed::new(HOP_LIMIT_AT, "hop limit is not 255"));
     }
     if message.code != 0 {
-        return Err(broken(message.offset - 3, "code is not 0"));
+        return Err(Malformed::new(message.offset - 3, "code is not 0"));
     }
     let (fields, options) = message
         .body
         .split_first_chunk()
-        .ok_or_else(|| broken(message.offset, "shorter than its fixed fields"))?;
+        .ok_or_else(|| Malformed::new(message.offset, "shorter than its fixed fields"))?;
     Ok((fields, NdOptions::new(options, message.offset + FIELDS)))
 }
 

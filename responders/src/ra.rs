@@ -82,18 +82,15 @@ fn reply_to(packet: &Ipv6Packet<'_>) -> Destination {
 
 /// The validity checks of RFC 4861 §6.1.1. The checksum was checked before.
 fn validate(packet: &Ipv6Packet<'_>, message: &Icmpv6Message<'_>) -> Result<(), Malformed> {
-    let broken = |offset, reason| Err(Malformed { offset, reason });
     let (_reserved, mut options) = ndp::validate::<4>(packet, message)?;
     if packet.source.is_multicast() {
-        return broken(SOURCE_AT, "multicast source");
+        return Err(Malformed::new(SOURCE_AT, "multicast source"));
     }
     let start = options.offset();
     for option in &mut options {
         if option?.kind == ndp::SOURCE_LINK_LAYER && packet.source.is_unspecified() {
-            return broken(
-                start,
-                "source link-layer address of a sender without address",
-            );
+            let reason = "source link-layer address of a sender without address";
+            return Err(Malformed::new(start, reason));
         }
     }
     Ok(())

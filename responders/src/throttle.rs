@@ -35,8 +35,10 @@ impl Throttle {
 
     /// Whether one more may pass. If so, how many were held back since the last one.
     pub fn admit(&mut self, now: Instant) -> Option<u64> {
-        let over = |begun: Instant| now.saturating_duration_since(begun) >= self.stretch;
-        if self.begun.is_none_or(over) {
+        if self
+            .begun
+            .is_none_or(|begun| now.saturating_duration_since(begun) >= self.stretch)
+        {
             (self.begun, self.passed) = (Some(now), 0);
         }
         if self.passed == self.burst {

@@ -1,5 +1,5 @@
-//! What keeps sources easy to find one's way in: short files and functions, one name a type, and one
-//! convention for modules.
+//! What keeps sources easy to find one's way in: short files and functions, one name a type, none for a closure, and
+//! one convention for modules.
 
 use crate::purity::without_tests;
 use crate::tokens::{Token, tokens};
@@ -111,4 +111,34 @@ fn types(source: &str) -> Vec<String> {
         }
     }
     names
+}
+
+/// The closures that `let` gives a name, by their lines. What only tests have does not count.
+pub(crate) fn named_closures(source: &str) -> Vec<usize> {
+    let tokens = without_tests(&tokens(source));
+    let lets = (0..tokens.len()).filter(|at| tokens[*at].text == "let");
+    lets.filter(|at| bound(&tokens[*at..]).is_some_and(is_closure))
+        .map(|at| tokens[at].line)
+        .collect()
+}
+
+/// What a `let` binds, from behind its `=`. `None`: nothing yet.
+fn bound(binding: &[Token]) -> Option<&[Token]> {
+    let mut depth = 0_usize;
+    for (at, token) in binding.iter().enumerate() {
+        match token.text.as_str() {
+            "(" | "[" | "{" => depth += 1,
+            ")" | "]" | "}" => depth = depth.saturating_sub(1),
+            ";" if depth == 0 => return None,
+            "=" if depth == 0 => return Some(&binding[at + 1..]),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Whether an expression begins with the parameters of a closure. It may be borrowed, `move` or `async`.
+fn is_closure(expression: &[Token]) -> bool {
+    let mut words = expression.iter().map(|token| token.text.as_str());
+    words.find(|word| !["&", "mut", "move", "async"].contains(word)) == Some("|")
 }

@@ -6,8 +6,13 @@ use std::collections::BTreeSet;
 
 /// What Prometheus itself adds to each sample that it scrapes.
 const SCRAPED: &[&str] = &["instance", "job"];
-/// Metrics of Prometheus's own.
+/// Metrics of Prometheus's own, and those that its library adds to Sextant's.
 const FOREIGN: &[&str] = &[
+    "process_cpu_seconds_total",
+    "process_max_fds",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
     "up",
     "ALERTS",
     "scrape_duration_seconds",

@@ -149,6 +149,7 @@ fn refused(controller: &Loopback, socket: &Path) -> String {
     let data = controller.folder().join("other-data");
     let mut command = Command::new("timeout");
     command.arg("20").arg(controller.binary()).arg("serve");
+    command.arg("--web-listen=");
     for listener in ["api", "openflow", "ovsdb", "metrics"] {
         command.arg(format!("--{listener}-listen={any}"));
     }

@@ -95,15 +95,19 @@ fn a_flow_is_explained_and_switches_have_what_they_should() -> Result<(), Failur
             "0",
         ],
     )?;
-    let cookie = text(&flows[0], "cookie");
-    let explained = ask(&world, &["explain", cookie])?;
-    assert_eq!(explained.len(), 1, "{explained:?}");
-    let flow = &explained[0];
+    // One is for tagged frames, which this guest does not send.
+    let mut taken = None;
+    for flow in &flows {
+        let explained = ask(
+            &world,
+            &["explain", "--chassis", "h1", text(flow, "cookie")],
+        )?;
+        assert_eq!(explained.len(), 1, "{explained:?}");
+        let packets = explained[0]["packets"].as_u64().unwrap_or_default();
+        taken = taken.or(explained.into_iter().next().filter(|_| packets > 0));
+    }
+    let flow = taken.expect("a flow that took packets");
     assert_eq!(flow["chassis"], "h1");
-    assert!(
-        flow["packets"].as_u64().is_some_and(|packets| packets > 0),
-        "{flow}"
-    );
     let name = port.body["name"].as_str().expect("a name");
     assert!(
         flow["wanted_by"].to_string().contains(&format!("'{name}'")),

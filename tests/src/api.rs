@@ -178,13 +178,13 @@ impl Api {
             true => path.to_owned(),
             false => format!("http://{}{path}", self.listener),
         };
-        let failed = |reason: String| LabError::Http {
+        let request = build(method, &url, headers, body);
+        let reply = request.and_then(|request| self.send(request));
+        reply.map_err(|reason| LabError::Http {
             method: method.to_owned(),
-            url: url.clone(),
+            url,
             reason,
-        };
-        let request = build(method, &url, headers, body).map_err(failed)?;
-        self.send(request).map_err(failed)
+        })
     }
 
     /// The text of a page; an answer other than 200 is an error.

@@ -180,15 +180,15 @@ impl Browser {
 }
 
 fn decode(base64: &str, file: &Path) -> Result<(), LabError> {
-    let failed = || LabError::io(format!("write {}", file.display()));
-    let out = std::fs::File::create(file).map_err(failed())?;
+    let what = format!("write {}", file.display());
+    let out = std::fs::File::create(file).map_err(LabError::io(&what))?;
     let mut decoder = Command::new("base64");
     let decoder = decoder.arg("-d").stdin(Stdio::piped()).stdout(out);
-    let mut decoder = decoder.spawn().map_err(failed())?;
+    let mut decoder = decoder.spawn().map_err(LabError::io(&what))?;
     if let Some(mut input) = decoder.stdin.take() {
-        std::io::Write::write_all(&mut input, base64.as_bytes()).map_err(failed())?;
+        std::io::Write::write_all(&mut input, base64.as_bytes()).map_err(LabError::io(&what))?;
     }
-    let ended = decoder.wait().map_err(failed())?;
+    let ended = decoder.wait().map_err(LabError::io(&what))?;
     match ended.success() {
         true => Ok(()),
         false => Err(LabError::unexpected("a picture", ended)),

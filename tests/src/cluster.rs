@@ -346,13 +346,14 @@ impl Peer {
 /// The generation in a line that says that a hypervisor is owned.
 fn owned(line: &str, chassis: &str) -> Option<u64> {
     let (_, fields) = line.split_once("hypervisor owned")?;
-    let field = |name: &str| {
-        let mut words = fields.split_whitespace();
-        let value = words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='))?;
-        Some(value.trim_matches('"'))
-    };
-    (field("chassis")? == chassis).then_some(())?;
-    field("generation")?.parse().ok()
+    (field(fields, "chassis")? == chassis).then_some(())?;
+    field(fields, "generation")?.parse().ok()
+}
+
+fn field<'l>(fields: &'l str, name: &str) -> Option<&'l str> {
+    let mut words = fields.split_whitespace();
+    let value = words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='))?;
+    Some(value.trim_matches('"'))
 }
 
 fn configuration(name: &str, endpoints: &[String], more: &str) -> String {

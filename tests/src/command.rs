@@ -35,8 +35,11 @@ pub(crate) fn line(command: &Command) -> String {
 }
 
 fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+[]".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
+    if !word.is_empty()
+        && word
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_./:=,@%+[]".contains(c))
+    {
         word.to_owned()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
@@ -56,21 +59,18 @@ pub(crate) fn run(command: &mut Command) -> Result<Output, LabError> {
 /// As [`run`], with text on standard input.
 pub(crate) fn run_with_input(command: &mut Command, input: &str) -> Result<Output, LabError> {
     let line = format!("{} <<'{}'", line(command), input.trim_end());
-    let failed = |source| LabError::Io {
-        what: format!("run `{line}`"),
-        source,
-    };
+    let what = format!("run `{line}`");
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(failed)?;
+        .map_err(LabError::io(&what))?;
     if let Some(mut stdin) = child.stdin.take() {
         // A program that ends without reading says why on its standard error.
         let _ = stdin.write_all(input.as_bytes());
     }
-    let output = child.wait_with_output().map_err(failed)?;
+    let output = child.wait_with_output().map_err(LabError::io(what))?;
     checked(line, &output)
 }
 

@@ -177,6 +177,12 @@ impl Controller {
         self.namespace.run(&[&[&*binary], words, &own].concat())
     }
 
+    /// The program.
+    #[must_use]
+    pub fn binary(&self) -> &Path {
+        &self.binary
+    }
+
     /// Where it is asked: each controller of a lab has a socket of its own.
     #[must_use]
     pub fn control_socket(&self) -> &Path {
@@ -233,17 +239,18 @@ pub fn find_binary() -> Result<PathBuf, LabError> {
     }
     let candidates =
         ["debug", "release"].map(|profile| target_folder().join(profile).join("sextant"));
-    let modified = |path: &PathBuf| path.metadata().and_then(|data| data.modified()).ok();
     let newest = candidates
         .iter()
         .filter(|path| path.is_file())
-        .max_by_key(|path| modified(path));
+        .max_by_key(|path| path.metadata().and_then(|data| data.modified()).ok());
     newest.cloned().ok_or_else(|| no_binary(&candidates))
 }
 
 fn target_folder() -> PathBuf {
-    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
-    env::var_os("CARGO_TARGET_DIR").map_or_else(beside, PathBuf::from)
+    env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+        PathBuf::from,
+    )
 }
 
 fn no_binary(looked_at: &[PathBuf]) -> LabError {

@@ -118,9 +118,9 @@ fn queries_of(
     let title = panel["title"].as_str().unwrap_or_default();
     let targets = panel["targets"].as_array().filter(|list| !list.is_empty());
     let targets = targets.ok_or_else(|| LabError::unexpected(format!("panel {title}"), panel))?;
-    let query = |target: &Value| {
-        let text = |key: &str| target[key].as_str().unwrap_or_default().to_owned();
-        let expr = text("expr")
+    let queries = targets.iter().map(|target| {
+        let expr = target["expr"].as_str().unwrap_or_default();
+        let expr = expr
             .replace("$__rate_interval", rate_interval)
             .replace("$instance", ".*")
             .replace("$chassis", ".*");
@@ -132,12 +132,12 @@ fn queries_of(
             false => Ok(PanelQuery {
                 dashboard: dashboard.to_owned(),
                 panel: title.to_owned(),
-                reference: text("refId"),
+                reference: target["refId"].as_str().unwrap_or_default().to_owned(),
                 expr,
             }),
         }
-    };
-    targets.iter().map(query).collect()
+    });
+    queries.collect()
 }
 
 #[cfg(test)]

@@ -153,15 +153,16 @@ pub(crate) fn dhclient_release(guest: &Guest) -> Result<(), LabError> {
 
 /// Where it finds and writes everything.
 fn dhclient_files(folder: &Path) -> Vec<String> {
-    let option =
-        |(option, name): (&str, &str)| [option.to_owned(), folder.join(name).display().to_string()];
     let files = [
         ("-lf", "leases"),
         ("-pf", "pid"),
         ("-cf", "conf"),
         ("-sf", "script"),
     ];
-    files.into_iter().flat_map(option).collect()
+    files
+        .into_iter()
+        .flat_map(|(option, name)| [option.to_owned(), folder.join(name).display().to_string()])
+        .collect()
 }
 
 pub(crate) fn dhcpcd(
@@ -282,28 +283,31 @@ fn lease(text: &str) -> DhcpLease {
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.trim_matches('\'').to_owned()))
         .collect();
-    let words = |name: &str| {
-        let value = variables.get(name).map_or("", String::as_str);
-        value.split_whitespace().map(str::to_owned)
-    };
-    let is_address = |name: &str| {
-        name == "new_ip6_address"
+    let addresses = variables.iter().filter(|(name, _)| {
+        *name == "new_ip6_address"
             || name.starts_with("new_dhcp6_ia_na") && name.contains("_ia_addr")
-    };
-    let addresses = variables.iter().filter(|(name, _)| is_address(name));
+    });
     DhcpLease {
-        reason: words("reason").collect(),
+        reason: words(&variables, "reason").map(str::to_owned).collect(),
         addresses: addresses
             .filter_map(|(_, value)| value.parse().ok())
             .collect(),
-        dns_servers: words("new_dhcp6_name_servers")
+        dns_servers: words(&variables, "new_dhcp6_name_servers")
             .filter_map(|word| word.parse().ok())
             .collect(),
-        domains: words("new_dhcp6_domain_search")
+        domains: words(&variables, "new_dhcp6_domain_search")
             .map(|domain| domain.trim_end_matches('.').to_owned())
             .collect(),
         variables,
     }
+}
+
+fn words<'v>(
+    variables: &'v BTreeMap<String, String>,
+    name: &str,
+) -> impl Iterator<Item = &'v str> + use<'v> {
+    let value = variables.get(name).map_or("", String::as_str);
+    value.split_whitespace()
 }
 
 #[cfg(test)]

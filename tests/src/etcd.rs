@@ -11,7 +11,6 @@ use crate::plan;
 use crate::process::{Process, running};
 use crate::tools::Tools;
 use crate::topology::{self, Wire};
-use serde_json::Value;
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -200,9 +199,10 @@ impl Member {
     /// # Errors
     /// [`LabError::Ended`] or [`LabError::Timeout`] with its log.
     pub fn wait_serving(&mut self) -> Result<(), LabError> {
-        let says_so = |line: &str| line.contains("serving client traffic").then_some(());
         match &mut self.process {
-            Some(process) => process.wait_line("its service", SERVING, says_so),
+            Some(process) => process.wait_line("its service", SERVING, |line| {
+                line.contains("serving client traffic").then_some(())
+            }),
             None => Err(LabError::unexpected("the running member", "stopped")),
         }
     }
@@ -227,11 +227,9 @@ impl Member {
         let path = format!("{}/v3/maintenance/status", self.url());
         let api = Api::of(control, self.address)?;
         let body = api.request("POST", &path, &[], "{}")?.json();
-        let text = |value: &Value| value.as_str().unwrap_or("0").to_owned();
-        Ok(Status {
-            id: text(&body["header"]["member_id"]),
-            leader: text(&body["leader"]),
-        })
+        let numbers = [&body["header"]["member_id"], &body["leader"]];
+        let [id, leader] = numbers.map(|number| number.as_str().unwrap_or("0").to_owned());
+        Ok(Status { id, leader })
     }
 }
 

@@ -28,21 +28,23 @@ impl InstalledFlow {
     }
 
     fn read(line: &str) -> Option<Self> {
-        let field = |name: &str| {
-            let (_, rest) = line.split_once(name)?;
-            rest.split([',', ' ']).next()
-        };
-        let cookie = field("cookie=0x")?;
-        let seconds: f64 = field("duration=")?.strip_suffix('s')?.parse().ok()?;
+        let cookie = field(line, "cookie=0x")?;
+        let seconds: f64 = field(line, "duration=")?.strip_suffix('s')?.parse().ok()?;
         Some(Self {
             cookie: u64::from_str_radix(cookie, 16).ok()?,
-            table: field(" table=")?.parse().ok()?,
+            table: field(line, " table=")?.parse().ok()?,
             duration: Duration::try_from_secs_f64(seconds).ok()?,
-            packets: field("n_packets=")?.parse().ok()?,
-            bytes: field("n_bytes=")?.parse().ok()?,
+            packets: field(line, "n_packets=")?.parse().ok()?,
+            bytes: field(line, "n_bytes=")?.parse().ok()?,
             rule: rule(line)?.to_owned(),
         })
     }
+}
+
+/// What stands behind a name.
+fn field<'l>(line: &'l str, name: &str) -> Option<&'l str> {
+    let (_, rest) = line.split_once(name)?;
+    rest.split([',', ' ']).next()
 }
 
 /// What follows the counters: the first item that is none of them begins the rule.

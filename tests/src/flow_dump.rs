@@ -51,8 +51,8 @@ impl FlowDump {
     /// How many flows are in one of both alone.
     #[must_use]
     pub fn came_or_went_since(&self, before: &Self) -> usize {
-        let flows = |dump: &Self| dump.flows.keys().cloned().collect::<BTreeSet<_>>();
-        flows(self).symmetric_difference(&flows(before)).count()
+        let [then, now] = [before, self].map(|dump| BTreeSet::from_iter(dump.flows.keys()));
+        now.symmetric_difference(&then).count()
     }
 
     /// How many flows of `before` are gone.
@@ -71,10 +71,13 @@ impl FlowDump {
         /// Ages are printed to the millisecond.
         const ROUNDING: Duration = Duration::from_millis(10);
         let between = self.begun.saturating_duration_since(before.ended);
-        let anew = |(flow, age): &(&KnownFlow, &Duration)| {
-            let now = self.flows.get(*flow);
-            now.is_some_and(|now| *now + ROUNDING < **age + between)
-        };
-        before.flows.iter().filter(anew).count()
+        before
+            .flows
+            .iter()
+            .filter(|(flow, age)| {
+                let now = self.flows.get(*flow);
+                now.is_some_and(|now| *now + ROUNDING < **age + between)
+            })
+            .count()
     }
 }

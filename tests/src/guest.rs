@@ -452,11 +452,13 @@ impl Guest {
 /// The first that fits; else all of them, for the message.
 fn pick<T: std::fmt::Display>(found: Vec<T>, fits: impl Fn(&T) -> bool) -> Result<T, String> {
     let seen: Vec<String> = found.iter().map(T::to_string).collect();
-    let none = || match seen.is_empty() {
-        true => "nothing".to_owned(),
-        false => seen.join(", "),
-    };
-    found.into_iter().find(fits).ok_or_else(none)
+    found
+        .into_iter()
+        .find(fits)
+        .ok_or_else(|| match seen.is_empty() {
+            true => "nothing".to_owned(),
+            false => seen.join(", "),
+        })
 }
 
 /// `tap` and the first eleven characters of the port's id, as VIF drivers name it.

@@ -218,10 +218,10 @@ impl Lab {
         let switches = self.hypervisors.len().to_string();
         wait_for("switches connected and ports active", timeout, || {
             let metrics = self.metrics().map_err(|error| error.to_string())?;
-            let value = |name| metric(&metrics, name);
-            let connected = value("sextant_switches_connected") == Some(&switches);
-            let bound = value("sextant_ports_bound").filter(|bound| *bound != "0");
-            match connected && bound.is_some() && bound == value("sextant_ports_active") {
+            let connected = metric(&metrics, "sextant_switches_connected") == Some(&switches);
+            let bound = metric(&metrics, "sextant_ports_bound").filter(|bound| *bound != "0");
+            let active = metric(&metrics, "sextant_ports_active");
+            match connected && bound.is_some() && bound == active {
                 true => Ok(()),
                 false => Err(metrics),
             }

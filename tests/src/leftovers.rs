@@ -69,8 +69,7 @@ pub fn remove_orphans() -> Result<Vec<String>, LabError> {
 /// # Errors
 /// When the folder of labs cannot be made or locked.
 pub fn remove_kept(only: &[String]) -> Result<Vec<String>, LabError> {
-    let wanted = |lab: &String| only.is_empty() || only.contains(lab);
-    remove_where(|lab, owner| owner == Owner::Kept && wanted(lab))
+    remove_where(|lab, owner| owner == Owner::Kept && (only.is_empty() || only.contains(lab)))
 }
 
 fn remove_where(doomed: impl Fn(&String, Owner) -> bool) -> Result<Vec<String>, LabError> {

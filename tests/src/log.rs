@@ -22,10 +22,10 @@ pub(crate) struct LogFollower {
 impl LogFollower {
     /// Follows from `offset` bytes after the file's start.
     pub(crate) fn open(path: &Path, offset: u64) -> Result<Self, LabError> {
-        let what = || format!("follow {}", path.display());
-        let mut file = File::open(path).map_err(LabError::io(what()))?;
+        let what = format!("follow {}", path.display());
+        let mut file = File::open(path).map_err(LabError::io(&what))?;
         file.seek(SeekFrom::Start(offset))
-            .map_err(LabError::io(what()))?;
+            .map_err(LabError::io(&what))?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -88,10 +88,10 @@ pub(crate) enum Found<T> {
 
 /// A descriptor that turns readable whenever the file grows.
 pub(crate) fn watch(path: &Path) -> Result<OwnedFd, LabError> {
-    let what = || format!("watch {}", path.display());
+    let what = format!("watch {}", path.display());
     let fd = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK)
-        .map_err(LabError::errno(what()))?;
-    inotify::add_watch(&fd, path, inotify::WatchFlags::MODIFY).map_err(LabError::errno(what()))?;
+        .map_err(LabError::errno(&what))?;
+    inotify::add_watch(&fd, path, inotify::WatchFlags::MODIFY).map_err(LabError::errno(&what))?;
     Ok(fd)
 }
 

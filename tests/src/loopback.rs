@@ -231,13 +231,17 @@ fn free_addresses() -> Result<Addresses, LabError> {
 /// Addresses of several controllers: all have the same ports, each at a loopback address of its own, from 127.0.0.1 on.
 pub(crate) fn several_addresses(count: u8) -> Result<Vec<Addresses>, LabError> {
     let ports = four_ports()?;
-    let of = |n| addresses_at(Ipv4Addr::new(127, 0, 0, n).into(), ports);
-    Ok((1..=count).map(of).collect())
+    Ok((1..=count)
+        .map(|n| addresses_at(Ipv4Addr::new(127, 0, 0, n).into(), ports))
+        .collect())
 }
 
 fn four_ports() -> Result<[u16; 4], LabError> {
-    let port = || free_port().map_err(LabError::io("find a free port"));
-    Ok([port()?, port()?, port()?, port()?])
+    let mut ports = [0; 4];
+    for port in &mut ports {
+        *port = free_port().map_err(LabError::io("find a free port"))?;
+    }
+    Ok(ports)
 }
 
 fn addresses_at(host: IpAddr, [api, openflow, ovsdb, metrics]: [u16; 4]) -> Addresses {

@@ -167,7 +167,7 @@ pub fn start_metadata(host: &Hypervisor) -> Result<Process, LabError> {
 /// # Errors
 /// There is no answer within 10 s.
 pub fn ask_metadata(from: &Namespace, to: IpAddr, request: &str) -> Result<String, LabError> {
-    let asking = || -> std::io::Result<String> {
+    let answer = from.enter(|| -> std::io::Result<String> {
         let to = match to {
             IpAddr::V4(_) => SocketAddr::new(to, 80),
             IpAddr::V6(address) => SocketAddrV6::new(address, 80, 0, index_of_eth0()?).into(),
@@ -178,8 +178,7 @@ pub fn ask_metadata(from: &Namespace, to: IpAddr, request: &str) -> Result<Strin
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok(answer)
-    };
-    let answer = from.enter(asking)?;
+    })?;
     answer.map_err(LabError::io(format!("ask {to} in {}", from.name())))
 }
 

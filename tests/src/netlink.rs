@@ -65,11 +65,11 @@ impl NetworkChanges {
 }
 
 fn open() -> Result<OwnedFd, LabError> {
-    let refused = |errno| LabError::errno("subscribe to rtnetlink")(errno);
+    const WHAT: &str = "subscribe to rtnetlink";
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     // Protocol 0 of the family is NETLINK_ROUTE.
-    let socket =
-        socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None).map_err(refused)?;
-    bind(&socket, &SocketAddrNetlink::new(0, GROUPS)).map_err(refused)?;
+    let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)
+        .map_err(LabError::errno(WHAT))?;
+    bind(&socket, &SocketAddrNetlink::new(0, GROUPS)).map_err(LabError::errno(WHAT))?;
     Ok(socket)
 }

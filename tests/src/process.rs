@@ -217,14 +217,14 @@ impl Drop for Process {
 }
 
 fn open_log(path: &Path) -> Result<(File, File, u64), LabError> {
-    let what = || format!("open {}", path.display());
+    let what = format!("open {}", path.display());
     let out = File::options()
         .create(true)
         .append(true)
         .open(path)
-        .map_err(LabError::io(what()))?;
-    let err = out.try_clone().map_err(LabError::io(what()))?;
-    let offset = fs::metadata(path).map_err(LabError::io(what()))?.len();
+        .map_err(LabError::io(&what))?;
+    let err = out.try_clone().map_err(LabError::io(&what))?;
+    let offset = fs::metadata(path).map_err(LabError::io(&what))?.len();
     Ok((out, err, offset))
 }
 

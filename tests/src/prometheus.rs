@@ -101,20 +101,8 @@ impl Prometheus {
     /// [`LabError::Http`] with the reason when the expression is wrong.
     pub fn query(&self, expr: &str) -> Result<Vec<Sample>, LabError> {
         let data = self.get("query", &[("query", expr)])?;
-        let unexpected = || LabError::unexpected(format!("the answer to {expr}"), &data);
-        match data["resultType"].as_str() {
-            Some("vector") => {
-                let result = data["result"].as_array().ok_or_else(unexpected)?;
-                let samples = result.iter().map(sample).collect::<Option<_>>();
-                samples.ok_or_else(unexpected)
-            }
-            Some("scalar") => {
-                let value = value_of(&data["result"]).ok_or_else(unexpected)?;
-                let labels = BTreeMap::new();
-                Ok(vec![Sample { labels, value }])
-            }
-            _ => Err(unexpected()),
-        }
+        let samples = samples(&data);
+        samples.ok_or_else(|| LabError::unexpected(format!("the answer to {expr}"), &data))
     }
 
     /// Waits until an expression has samples, and at least one is a number. Rates need two scrapes, and quantiles an
@@ -140,10 +128,11 @@ impl Prometheus {
         let data = self.get("rules", &[("type", "alert")])?;
         let groups = data["groups"].as_array().into_iter().flatten();
         let rules = groups.flat_map(|group| group["rules"].as_array().into_iter().flatten());
-        let read = |rule: &Value| {
-            Rule::deserialize(rule).map_err(|_| LabError::unexpected("an alert rule", rule))
-        };
-        rules.map(read).collect()
+        rules
+            .map(|rule| {
+                Rule::deserialize(rule).map_err(|_| LabError::unexpected("an alert rule", rule))
+            })
+            .collect()
     }
 
     /// `GET /api/v1/WHAT`: the answer's data.
@@ -196,31 +185,44 @@ fn words(config: &Path, data: &Path) -> Vec<String> {
 fn faster(file: &Path) -> Result<Value, LabError> {
     let text =
         fs::read_to_string(file).map_err(LabError::io(format!("read {}", file.display())))?;
-    let unexpected =
-        |found: &dyn ToString| LabError::unexpected(file.display().to_string(), found.to_string());
-    let mut config: Value = serde_saphyr::from_str(&text).map_err(|error| unexpected(&error))?;
+    let name = file.display().to_string();
+    let mut config: Value =
+        serde_saphyr::from_str(&text).map_err(|error| LabError::unexpected(&name, error))?;
     let map = config
         .as_object_mut()
-        .ok_or_else(|| unexpected(&"no map"))?;
+        .ok_or_else(|| LabError::unexpected(&name, "no map"))?;
     map.remove("alerting");
     let pace = json!({"scrape_interval": INTERVAL, "evaluation_interval": INTERVAL});
     map.insert("global".to_owned(), pace);
     let folder = file.parent().unwrap_or(Path::new("/"));
     let rules = map.get_mut("rule_files").and_then(Value::as_array_mut);
     for rule in rules.into_iter().flatten() {
-        let name = rule
+        let rule_file = rule
             .as_str()
-            .ok_or_else(|| unexpected(&"a rule file without a name"))?;
-        *rule = folder.join(name).display().to_string().into();
+            .ok_or_else(|| LabError::unexpected(&name, "a rule file without a name"))?;
+        *rule = folder.join(rule_file).display().to_string().into();
     }
     Ok(config)
 }
 
+fn samples(data: &Value) -> Option<Vec<Sample>> {
+    match data["resultType"].as_str()? {
+        "vector" => data["result"].as_array()?.iter().map(sample).collect(),
+        "scalar" => {
+            let (labels, value) = (BTreeMap::new(), value_of(&data["result"])?);
+            Some(vec![Sample { labels, value }])
+        }
+        _ => None,
+    }
+}
+
 fn sample(element: &Value) -> Option<Sample> {
     let labels = element["metric"].as_object()?;
-    let text = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
     Some(Sample {
-        labels: labels.iter().map(text).collect::<Option<_>>()?,
+        labels: labels
+            .iter()
+            .map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+            .collect::<Option<_>>()?,
         value: value_of(&element["value"])?,
     })
 }

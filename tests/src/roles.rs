@@ -43,8 +43,8 @@ impl Hypervisor {
             "controller",
         ];
         let text = self.vsctl(&words)?.stdout;
-        let read = |error| LabError::unexpected("the table of controllers", error);
-        let table: Value = serde_json::from_str(&text).map_err(read)?;
+        let table: Value = serde_json::from_str(&text)
+            .map_err(|error| LabError::unexpected("the table of controllers", error))?;
         let rows = table["data"].as_array().into_iter().flatten();
         Ok(rows.map(row).collect())
     }
@@ -52,10 +52,10 @@ impl Hypervisor {
 
 /// A column without a value is an empty set.
 fn row(row: &Value) -> SwitchController {
-    let text = |column: usize| row[column].as_str().unwrap_or_default().to_owned();
+    let [target, role] = [0, 1].map(|column| row[column].as_str().unwrap_or_default());
     SwitchController {
-        target: text(0),
-        role: text(1),
+        target: target.to_owned(),
+        role: role.to_owned(),
         connected: row[2].as_bool().unwrap_or_default(),
     }
 }

@@ -249,38 +249,39 @@ impl<S> Door<S> {
     /// The origin that has the fewest who are served: of several, the one that has waited longest.
     fn next_origin(&self) -> Option<IpAddr> {
         let counts = self.counts();
-        let rank = |(origin, waiting): &(&IpAddr, &VecDeque<Queued<S>>)| {
-            let served = counts.get(*origin).copied().unwrap_or_default();
-            (served, waiting.front().map(|queued| queued.since))
-        };
         self.queue
             .iter()
-            .min_by_key(rank)
+            .min_by_key(|(origin, waiting)| {
+                let served = counts.get(*origin).copied().unwrap_or_default();
+                (served, waiting.front().map(|queued| queued.since))
+            })
             .map(|(origin, _)| *origin)
     }
 
     /// Who has to make room for one of this origin. `None` while there is room.
     fn room_for(&self, origin: IpAddr, now: Instant) -> Option<Room> {
         let limits = self.limits.for_known(self.known.count());
-        let after = |place: usize, time: Duration| {
-            let since = self.served.get(place).map_or(now, |served| served.since);
-            Room {
-                place,
-                from: since + time,
-            }
-        };
         if self.served_of(origin) >= limits.of_an_origin {
             let oldest = self.oldest(|served| served.origin == Some(origin));
-            return oldest.map(|place| after(place, limits.time));
+            return oldest.map(|place| self.room_at(place, limits.time, now));
         }
         if self.strangers() < limits.unidentified {
             return None;
         }
         let crowd = self.crowd(origin);
-        let crowd = crowd.map(|place| after(place, CROWDED.min(limits.time)));
+        let crowd = crowd.map(|place| self.room_at(place, CROWDED.min(limits.time), now));
         let oldest = self.oldest(|served| served.origin.is_some());
-        let oldest = oldest.map(|place| after(place, limits.time));
+        let oldest = oldest.map(|place| self.room_at(place, limits.time, now));
         crowd.into_iter().chain(oldest).min_by_key(|room| room.from)
+    }
+
+    /// A place of which whoever has it has this time.
+    fn room_at(&self, place: usize, time: Duration, now: Instant) -> Room {
+        let since = self.served.get(place).map_or(now, |served| served.since);
+        Room {
+            place,
+            from: since + time,
+        }
     }
 
     /// The oldest of the origin with the most, if that origin keeps at least as many as this one gets.

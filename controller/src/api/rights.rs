@@ -273,8 +273,8 @@ impl Caller {
             .map(|rule| (rule, &Value::Null))
             .chain(protected)
             .collect();
-        let allows = |(rule, value): &(&Rule, &Value)| rule.allows(self, target, value);
-        match asked.iter().all(allows) {
+        let mut rules = asked.iter();
+        match rules.all(|(rule, value)| rule.allows(self, target, value)) {
             true => Ok(()),
             false => Err(forbidden(&together(&asked))),
         }
@@ -291,15 +291,16 @@ impl Caller {
         }
         let references = R::attributes().filter_map(|attribute| attribute.refers_to);
         let mut named = references.flat_map(|refers_to| refers_to(&body.patch));
-        let usable = |object| {
-            rbac::owner(intent, object).is_none_or(|owner| self.is_of(owner))
-                || self.is_granted(intent, object, RbacAction::AccessAsShared)
-                || self.is_granted(intent, object, RbacAction::AccessAsExternal)
-        };
-        match named.find(|object| !usable(*object)) {
+        match named.find(|object| !self.may_refer_to(intent, *object)) {
             Some(object) => Err(rbac::missing(object)),
             None => Ok(()),
         }
+    }
+
+    fn may_refer_to(&self, intent: &Intent, object: RbacObject) -> bool {
+        rbac::owner(intent, object).is_none_or(|owner| self.is_of(owner))
+            || self.is_granted(intent, object, RbacAction::AccessAsShared)
+            || self.is_granted(intent, object, RbacAction::AccessAsExternal)
     }
 }
 

@@ -145,8 +145,8 @@ impl Tenure {
     pub async fn ended(&mut self, generation: Option<u64>) {
         match (self, generation) {
             (Self::Shared(held), Some(generation)) => {
-                let other = |held: &Held| held.own != Some(generation);
-                if held.wait_for(other).await.is_err() {
+                let other = held.wait_for(|held| held.own != Some(generation));
+                if other.await.is_err() {
                     std::future::pending().await
                 }
             }

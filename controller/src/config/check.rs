@@ -5,117 +5,123 @@ use crate::api::PolicyFile;
 use crate::logging;
 use std::fmt::Display;
 
+/// Whether a rule holds.
+pub(super) type Checked = Result<(), ConfigError>;
+
 impl Config {
     /// Checks that all values fit together.
     ///
     /// # Errors
     /// [`ConfigError::Refused`] with the first that does not.
     pub fn check(&self) -> Result<(), ConfigError> {
-        self.check_log()?;
-        self.check_listeners()?;
-        self.control.check()?;
-        self.store.check()?;
-        self.controllers.check()?;
-        self.check_certificates()?;
-        self.check_callers()?;
-        self.ra.check()?;
-        self.check_numbers()
+        self.faults().into_iter().next().map_or(Ok(()), Err)
     }
 
-    pub(super) fn check_log(&self) -> Result<(), ConfigError> {
+    /// What does not fit together, rule by rule.
+    pub fn faults(&self) -> Vec<ConfigError> {
+        let mut checks = vec![self.check_log()];
+        checks.extend(self.check_listeners());
+        checks.push(self.control.check());
+        checks.extend(self.store.check());
+        checks.extend(self.controllers.check());
+        checks.extend(self.check_certificates());
+        checks.extend(self.check_callers());
+        checks.extend(self.ra.check());
+        checks.extend(self.check_numbers());
+        checks.into_iter().filter_map(Result::err).collect()
+    }
+
+    pub(super) fn check_log(&self) -> Checked {
         logging::filter(&self.log).map(drop).map_err(|error| {
             let value = self.log.clone();
             ConfigError::Log { value, error }
         })
     }
 
-    fn check_certificates(&self) -> Result<(), ConfigError> {
-        let hypervisor_tls = self.hypervisor_tls.files();
-        for (section, files) in [("tls", &self.tls), ("hypervisor_tls", &hypervisor_tls)] {
-            let opened = files.open();
-            opened.map_err(|error| ConfigError::Tls { section, error })?;
-        }
-        if hypervisor_tls.is_on() && !hypervisor_tls.asks_clients() {
-            return Err(quoted(
-                "hypervisor_tls.client_ca",
-                "",
-                "anyone could pass for a hypervisor; name the authorities of their certificates",
-            ));
-        }
-        Ok(())
+    fn check_certificates(&self) -> [Checked; 3] {
+        let hypervisors = self.hypervisor_tls.files();
+        let sections = [("tls", &self.tls), ("hypervisor_tls", &hypervisors)];
+        let [own, theirs] = sections.map(|(section, files)| {
+            let opened = files.open().map(drop);
+            opened.map_err(|error| ConfigError::Tls { section, error })
+        });
+        let anybody = hypervisors.is_on() && !hypervisors.asks_clients();
+        let rule = "anyone could pass for a hypervisor; name the authorities of their certificates";
+        let asked = unless(anybody, || quoted("hypervisor_tls.client_ca", "", rule));
+        [own, theirs, asked]
     }
 
     /// Who may call, and whom Sextant calls.
-    fn check_callers(&self) -> Result<(), ConfigError> {
-        PolicyFile::read(&self.policy_file)?;
+    fn check_callers(&self) -> Vec<Checked> {
+        let policy = PolicyFile::read(&self.policy_file);
+        let mut checks = vec![policy.map(drop).map_err(ConfigError::from)];
         if self.auth == Auth::Keystone {
-            self.keystone.check(self.allow_plaintext)?;
+            checks.extend(self.keystone.check(self.allow_plaintext));
         }
         if self.nova.enabled {
-            self.nova.check(&self.keystone, self.allow_plaintext)?;
+            checks.extend(self.nova.check(&self.keystone, self.allow_plaintext));
         }
-        if self.auth == Auth::Headers && self.trusted_proxies.is_empty() {
-            return Err(refused(
-                "trusted_proxies",
-                "[]",
-                "nobody could call: auth = \"headers\" needs an address that the headers come from",
-            ));
-        }
-        Ok(())
+        let nobody = self.auth == Auth::Headers && self.trusted_proxies.is_empty();
+        let rule =
+            "nobody could call: auth = \"headers\" needs an address that the headers come from";
+        checks.push(unless(nobody, || refused("trusted_proxies", "[]", rule)));
+        checks
     }
 
-    fn check_numbers(&self) -> Result<(), ConfigError> {
-        if self.tunnel.underlay_mtu < 1280 {
-            return Err(refused(
-                "tunnel.underlay_mtu",
-                self.tunnel.underlay_mtu,
-                "at least 1280 octets (RFC 8200 section 5)",
-            ));
-        }
-        if self.punt.rate == 0 || self.punt.burst == 0 {
-            return Err(refused(
-                "punt",
-                self.punt.rate.min(self.punt.burst),
-                "rate and burst are at least 1, or guests get no answers",
-            ));
-        }
-        if !self.gateway.makes_sense() {
-            let seconds = self.gateway.gone_after;
-            return Err(refused("gateway.gone_after", seconds, "1 to 3600 seconds"));
-        }
-        Ok(())
+    fn check_numbers(&self) -> [Checked; 3] {
+        let (mtu, seconds) = (self.tunnel.underlay_mtu, self.gateway.gone_after);
+        let punts = self.punt.rate.min(self.punt.burst);
+        [
+            unless(mtu < 1280, || {
+                let rule = "at least 1280 octets (RFC 8200 section 5)";
+                refused("tunnel.underlay_mtu", mtu, rule)
+            }),
+            unless(punts == 0, || {
+                let rule = "rate and burst are at least 1, or guests get no answers";
+                refused("punt", punts, rule)
+            }),
+            unless(!self.gateway.makes_sense(), || {
+                refused("gateway.gone_after", seconds, "1 to 3600 seconds")
+            }),
+        ]
     }
 }
 
 impl Ra {
-    fn check(&self) -> Result<(), ConfigError> {
+    fn check(&self) -> [Checked; 3] {
         let Self {
             min_interval,
             max_interval,
             lifetime,
         } = *self;
-        if !(4..=1800).contains(&max_interval) {
-            return Err(refused(
-                "ra.max_interval",
-                max_interval,
-                "4 to 1800 seconds (RFC 4861 section 6.2.1)",
-            ));
-        }
-        if min_interval < 3 || u32::from(min_interval) * 4 > u32::from(max_interval) * 3 {
-            return Err(refused(
-                "ra.min_interval",
-                min_interval,
-                "3 seconds to three quarters of ra.max_interval (RFC 4861 section 6.2.1)",
-            ));
-        }
-        if lifetime != 0 && !(max_interval..=9000).contains(&lifetime) {
-            return Err(refused(
-                "ra.lifetime",
-                lifetime,
-                "0, or from ra.max_interval to 9000 seconds (RFC 4861 section 6.2.1)",
-            ));
-        }
-        Ok(())
+        let short = min_interval < 3 || u32::from(min_interval) * 4 > u32::from(max_interval) * 3;
+        [
+            unless(!(4..=1800).contains(&max_interval), || {
+                let rule = "4 to 1800 seconds (RFC 4861 section 6.2.1)";
+                refused("ra.max_interval", max_interval, rule)
+            }),
+            unless(short, || {
+                let rule =
+                    "3 seconds to three quarters of ra.max_interval (RFC 4861 section 6.2.1)";
+                refused("ra.min_interval", min_interval, rule)
+            }),
+            unless(
+                lifetime != 0 && !(max_interval..=9000).contains(&lifetime),
+                || {
+                    let rule =
+                        "0, or from ra.max_interval to 9000 seconds (RFC 4861 section 6.2.1)";
+                    refused("ra.lifetime", lifetime, rule)
+                },
+            ),
+        ]
+    }
+}
+
+/// A rule that holds unless it is `broken`.
+pub(super) fn unless(broken: bool, error: impl FnOnce() -> ConfigError) -> Checked {
+    match broken {
+        true => Err(error()),
+        false => Ok(()),
     }
 }
 

@@ -1,10 +1,10 @@
 //! The control socket.
 
-use super::{ConfigError, is_root};
+use super::{ConfigError, is_ours};
 use crate::control::{LONGEST_PATH, OWN_SOCKET, SOCKET};
 use serde::Deserialize;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// `[control]`: the control socket.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -15,9 +15,13 @@ pub struct Control {
 }
 
 impl Default for Control {
-    /// Root's socket is in a system folder, other users' below their current folder.
+    /// Root's socket is in a system folder, and that of the folder's owner; other users' below their current folder.
     fn default() -> Self {
-        let socket = if is_root() { SOCKET } else { OWN_SOCKET };
+        let ours = Path::new(SOCKET).parent().and_then(Path::to_str);
+        let socket = match ours.is_some_and(is_ours) {
+            true => SOCKET,
+            false => OWN_SOCKET,
+        };
         Self {
             socket: socket.into(),
         }

@@ -1,7 +1,6 @@
 //! `[controllers]`: how this one is one of several.
 
-use super::ConfigError;
-use super::check::refused;
+use super::check::{Checked, refused, unless};
 use crate::cluster::ClusterSettings;
 use serde::Deserialize;
 use sextant_model::ControllerName;
@@ -43,21 +42,23 @@ impl Controllers {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let is_odd = |c: char| !(c.is_ascii_alphanumeric() || "-._".contains(c));
-        if self.name.len() > 64 || self.name.contains(is_odd) {
+    pub(super) fn check(&self) -> [Checked; 3] {
+        let mut letters = self.name.chars();
+        let plain = letters.all(|c| c.is_ascii_alphanumeric() || "-._".contains(c));
+        let name = unless(self.name.len() > 64 || !plain, || {
             let rule = "at most 64 letters, digits, points, underscores and hyphens";
-            return Err(refused("controllers.name", &self.name, rule));
-        }
-        for (key, seconds) in [
+            refused("controllers.name", &self.name, rule)
+        });
+        let [probe, settle] = [
             ("controllers.probe_interval", self.probe_interval),
             ("controllers.settle_after", self.settle_after),
-        ] {
-            if !(1..=3600).contains(&seconds) {
-                return Err(refused(key, seconds, "1 to 3600 seconds"));
-            }
-        }
-        Ok(())
+        ]
+        .map(|(key, seconds)| {
+            unless(!(1..=3600).contains(&seconds), || {
+                refused(key, seconds, "1 to 3600 seconds")
+            })
+        });
+        [name, probe, settle]
     }
 }
 

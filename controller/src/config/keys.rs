@@ -3,6 +3,17 @@
 /// A key, its default and its meaning.
 pub type KeyReference = (&'static str, &'static str, &'static str);
 
+/// A default as the file has it.
+pub fn literal(default: &str) -> String {
+    let bare = default.parse::<i64>().is_ok()
+        || default.parse::<bool>().is_ok()
+        || default.starts_with("[\"");
+    match bare {
+        true => default.to_owned(),
+        false => format!("\"{default}\""),
+    }
+}
+
 /// The sections of the file, with default and meaning of each key, for the reference in `docs/`. A test compares them
 /// with [`super::Config`].
 pub const KEYS: &[(&str, &[KeyReference])] = &[
@@ -12,7 +23,7 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
             (
                 "data_dir",
                 "/var/lib/sextant",
-                "Where data is kept. The default is for root; anybody else's is `./sextant-data`.",
+                "Where data is kept. The default is for root and for the owner of that folder; anybody else's is `./sextant-data`.",
             ),
             (
                 "log",
@@ -188,7 +199,7 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
         &[(
             "socket",
             "/run/sextant/control",
-            "Where people on this machine ask Sextant (`sextant facts`, `flows`, `trace`, `neighbors`): a socket for its owner and the owner's group, who need root's or that group's rights to ask. Its folder is made if it is missing. The default is for root; anybody else's is `./sextant-data/control`. Empty: nobody can ask.",
+            "Where people on this machine ask Sextant (`sextant facts`, `flows`, `trace`, `neighbors`): a socket for its owner and the owner's group, who need root's or that group's rights to ask. Its folder is made if it is missing. The default is for root and for the owner of that folder; anybody else's is `./sextant-data/control`. Empty: nobody can ask.",
         )],
     ),
     (

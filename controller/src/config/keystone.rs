@@ -1,7 +1,7 @@
 //! `[keystone]`: how callers' tokens are validated.
 
 use super::ConfigError;
-use super::check::quoted;
+use super::check::{Checked, quoted, unless};
 use crate::keystone::{Credentials, KeystoneSettings};
 use crate::store::Password;
 use axum::http::Uri;
@@ -113,29 +113,27 @@ impl KeystoneConfig {
     };
 
     /// Checks the section where it counts.
-    pub(super) fn check(&self, allow_plaintext: bool) -> Result<(), ConfigError> {
-        self.check_login(Self::KEYS, allow_plaintext)?;
-        self.check_public()?;
-        if !(1..=60).contains(&self.timeout) {
+    pub(super) fn check(&self, allow_plaintext: bool) -> [Checked; 6] {
+        let [url, credentials] = self.check_login(Self::KEYS, allow_plaintext);
+        let timeout = unless(!(1..=60).contains(&self.timeout), || {
             let seconds = self.timeout.to_string();
-            return Err(quoted("keystone.timeout", &seconds, "1 to 60 seconds"));
-        }
-        if !matches!(self.token_cache_time, -1 | 1..=3600) {
+            quoted("keystone.timeout", &seconds, "1 to 60 seconds")
+        });
+        let is_time = matches!(self.token_cache_time, -1 | 1..=3600);
+        let cache = unless(!is_time, || {
             let seconds = self.token_cache_time.to_string();
             let rule = "1 to 3600 seconds, or -1 for no cache";
-            return Err(quoted("keystone.token_cache_time", &seconds, rule));
-        }
-        self.settings().check().map_err(ConfigError::Authorities)
+            quoted("keystone.token_cache_time", &seconds, rule)
+        });
+        let authorities = self.settings().check().map_err(ConfigError::Authorities);
+        let public = self.check_public();
+        [url, credentials, public, timeout, cache, authorities]
     }
 
     /// Checks who asks Keystone, and where it is.
-    pub(super) fn check_login(
-        &self,
-        keys: LoginKeys,
-        allow_plaintext: bool,
-    ) -> Result<(), ConfigError> {
-        self.check_url(keys, allow_plaintext)?;
-        self.check_credentials(keys)
+    pub(super) fn check_login(&self, keys: LoginKeys, allow_plaintext: bool) -> [Checked; 2] {
+        let url = self.check_url(keys, allow_plaintext);
+        [url, self.check_credentials(keys)]
     }
 
     fn check_url(&self, keys: LoginKeys, allow_plaintext: bool) -> Result<(), ConfigError> {

@@ -1,6 +1,10 @@
 //! What is wrong with a file, without the file's text: passwords may be in it, and what is wrong is logged.
 
+use super::Config;
+use serde::Deserialize;
 use std::fmt;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer};
 
 /// Where a file is not as it should be, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +29,39 @@ impl MalformedFile {
             None => why,
         })
     }
+}
+
+/// Everything that is wrong with a file: its syntax, or else each key that is unknown or has a wrong value.
+pub(super) fn faults(text: &str) -> Vec<MalformedFile> {
+    let (table, mut errors) = DeTable::parse_recoverable(text);
+    if errors.is_empty() {
+        let keys = one_by_one(table).into_iter();
+        errors.extend(keys.filter_map(|key| Config::deserialize(Deserializer::from(key)).err()));
+    }
+    let faults = errors.into_iter();
+    faults.map(|error| MalformedFile::of(text, error)).collect()
+}
+
+/// A file for each key, where every key has a default.
+fn one_by_one(file: Spanned<DeTable<'_>>) -> Vec<Spanned<DeTable<'_>>> {
+    let span = file.span();
+    let mut files = vec![];
+    for (key, value) in file.into_inner() {
+        let place = value.span();
+        let values = match value.into_inner() {
+            DeValue::Table(section) if !section.is_empty() => {
+                let keys = section.into_iter();
+                keys.map(|key| DeValue::Table(DeTable::from_iter([key])))
+                    .collect()
+            }
+            other => vec![other],
+        };
+        files.extend(values.into_iter().map(|value| {
+            let value = Spanned::new(place.clone(), value);
+            Spanned::new(span.clone(), DeTable::from_iter([(key.clone(), value)]))
+        }));
+    }
+    files
 }
 
 /// The line and the column of an octet, from 1 on.
@@ -66,6 +103,33 @@ mod tests {
             assert!(!error.contains("4711"), "{error}");
             assert!(error.contains(&format!("{section}.password")), "{error}");
         }
+    }
+
+    #[test]
+    fn every_wrong_key_is_named_with_its_place() {
+        let text = "log = 3\napi_listen = 'localhost:9696'\n[ra]\nmin_interval = 30\nlifetime = 'long'\nmost = 1\n[reserve]\n";
+        let faults: Vec<String> = super::faults(text)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let expected = [
+            ("line 1, column 7: ", "in `log`"),
+            ("line 2, column 14: ", "names are not looked up"),
+            ("line 5, column 12: ", "in `ra.lifetime`"),
+            ("line 6, column 1: ", "unknown field `most`"),
+            ("line 7, column ", "unknown field `reserve`"),
+        ];
+        assert_eq!(faults.len(), expected.len(), "{faults:#?}");
+        for (place, why) in expected {
+            let is_there = |fault: &&String| fault.starts_with(place) && fault.contains(why);
+            assert!(
+                faults.iter().any(|fault| is_there(&fault)),
+                "{place}{why}: {faults:#?}"
+            );
+        }
+        assert_eq!(super::faults("[ra]\nmin_interval = 30\n"), []);
+        let syntax = super::faults("a = \nb = 'x\n");
+        assert!(syntax.len() > 1, "{syntax:?}");
     }
 
     #[test]

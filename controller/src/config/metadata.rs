@@ -29,6 +29,7 @@ pub struct MetadataConfig {
     /// The hypervisor's database.
     pub ovsdb: String,
     /// Address for Prometheus, which reads `/metrics` of the service.
+    #[serde(deserialize_with = "super::listeners::address")]
     pub metrics_listen: SocketAddr,
 }
 

@@ -1,7 +1,7 @@
 //! `[nova]`: whether and where Nova is told what happens to its guests' ports.
 
 use super::ConfigError;
-use super::check::quoted;
+use super::check::{Checked, quoted, unless};
 use super::keystone::{KeystoneConfig, is_loopback, parts};
 use crate::nova::NovaSettings;
 use crate::store::Password;
@@ -117,39 +117,38 @@ impl NovaConfig {
     }
 
     /// Checks the section where it counts.
-    pub(super) fn check(
-        &self,
-        keystone: &KeystoneConfig,
-        allow_plaintext: bool,
-    ) -> Result<(), ConfigError> {
+    pub(super) fn check(&self, keystone: &KeystoneConfig, allow_plaintext: bool) -> Vec<Checked> {
         let has_own = [
             &self.username,
             &self.application_credential_id,
             &self.password.0,
             &self.application_credential_secret.0,
         ];
-        if self.auth_url.is_empty() && has_own.iter().any(|own| !own.is_empty()) {
+        let homeless = self.auth_url.is_empty() && has_own.iter().any(|own| !own.is_empty());
+        let mut checks = vec![unless(homeless, || {
             let rule = "credentials in [nova] need auth_url as well; leave them all out to use those in [keystone]";
-            return Err(quoted("nova.auth_url", "", rule));
-        }
-        if !INTERFACES.contains(&self.valid_interfaces.as_str()) {
+            quoted("nova.auth_url", "", rule)
+        })];
+        let interface = self.valid_interfaces.as_str();
+        checks.push(unless(!INTERFACES.contains(&interface), || {
             let rule = "internal, public or admin";
-            return Err(quoted(
-                "nova.valid_interfaces",
-                &self.valid_interfaces,
-                rule,
-            ));
-        }
-        if !(1..=60).contains(&self.timeout) {
+            quoted("nova.valid_interfaces", interface, rule)
+        }));
+        checks.push(unless(!(1..=60).contains(&self.timeout), || {
             let seconds = self.timeout.to_string();
-            return Err(quoted("nova.timeout", &seconds, "1 to 60 seconds"));
-        }
-        self.check_endpoint(allow_plaintext)?;
+            quoted("nova.timeout", &seconds, "1 to 60 seconds")
+        }));
+        checks.push(self.check_endpoint(allow_plaintext));
         let keys = match self.section() {
             "keystone" => KeystoneConfig::KEYS,
             _ => KEYS,
         };
-        self.login(keystone).check_login(keys, allow_plaintext)?;
+        checks.extend(self.login(keystone).check_login(keys, allow_plaintext));
+        checks.push(self.check_authorities(keystone));
+        checks
+    }
+
+    fn check_authorities(&self, keystone: &KeystoneConfig) -> Checked {
         let authorities = self.login(keystone).settings().check();
         authorities.map_err(|error| match self.cafile.as_os_str().is_empty() {
             true => ConfigError::Authorities(error),

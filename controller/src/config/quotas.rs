@@ -25,22 +25,26 @@ pub struct Quotas {
     pub quota_rbac_policy: i64,
 }
 
+/// As the file has it: -1 for no limit.
+fn limit(quotas: &DefaultQuotas, kind: Counted) -> i64 {
+    match quotas.limit(kind) {
+        Some(limit) => i64::try_from(limit).unwrap_or(i64::MAX),
+        None => -1,
+    }
+}
+
 impl Default for Quotas {
     fn default() -> Self {
         let quotas = Settings::default().quotas;
-        let limit = |kind| match quotas.limit(kind) {
-            Some(limit) => i64::try_from(limit).unwrap_or(i64::MAX),
-            None => -1,
-        };
         Self {
-            default_quota: limit(Counted::SubnetPool),
-            quota_network: limit(Counted::Network),
-            quota_subnet: limit(Counted::Subnet),
-            quota_port: limit(Counted::Port),
-            quota_router: limit(Counted::Router),
-            quota_security_group: limit(Counted::SecurityGroup),
-            quota_security_group_rule: limit(Counted::SecurityGroupRule),
-            quota_rbac_policy: limit(Counted::RbacPolicy),
+            default_quota: limit(&quotas, Counted::SubnetPool),
+            quota_network: limit(&quotas, Counted::Network),
+            quota_subnet: limit(&quotas, Counted::Subnet),
+            quota_port: limit(&quotas, Counted::Port),
+            quota_router: limit(&quotas, Counted::Router),
+            quota_security_group: limit(&quotas, Counted::SecurityGroup),
+            quota_security_group_rule: limit(&quotas, Counted::SecurityGroupRule),
+            quota_rbac_policy: limit(&quotas, Counted::RbacPolicy),
         }
     }
 }

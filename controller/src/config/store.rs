@@ -1,7 +1,7 @@
 //! `[store]`: where intent is stored.
 
 use super::ConfigError;
-use super::check::quoted;
+use super::check::{Checked, quoted, unless};
 use crate::store::{EtcdSettings, Password, check_endpoint};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -70,17 +70,17 @@ impl StoreConfig {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), ConfigError> {
-        self.check_endpoints()?;
-        if self.prefix.len() < 2 || !self.prefix.ends_with('/') {
+    pub(super) fn check(&self) -> [Checked; 4] {
+        let unnamed = self.prefix.len() < 2 || !self.prefix.ends_with('/');
+        let prefix = unless(unnamed, || {
             let rule = "what all keys begin with, and end of it: a name and a slash";
-            return Err(quoted("store.prefix", &self.prefix, rule));
-        }
-        if self.user.is_empty() != self.password.0.is_empty() {
+            quoted("store.prefix", &self.prefix, rule)
+        });
+        let user = unless(self.user.is_empty() != self.password.0.is_empty(), || {
             let rule = "configure user and password, or neither";
-            return Err(quoted("store.user", &self.user, rule));
-        }
-        self.check_tls()
+            quoted("store.user", &self.user, rule)
+        });
+        [self.check_endpoints(), prefix, user, self.check_tls()]
     }
 
     fn check_endpoints(&self) -> Result<(), ConfigError> {

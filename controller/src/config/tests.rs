@@ -24,14 +24,7 @@ fn the_reference_names_every_key_and_its_default() {
             file += &format!("[{section}]\n");
         }
         for (key, default, _) in *keys {
-            let bare = default.parse::<i64>().is_ok()
-                || default.parse::<bool>().is_ok()
-                || default.starts_with("[\"");
-            file += &if bare {
-                format!("{key} = {default}\n")
-            } else {
-                format!("{key} = \"{default}\"\n")
-            };
+            file += &format!("{key} = {}\n", keys::literal(default));
         }
     }
     let mut config: Config = toml::from_str(&file).unwrap();
@@ -141,6 +134,32 @@ fn what_makes_no_sense_is_refused_by_name() {
     assert!(refusal("[gateway]\ngone_after = 3601").ends_with("1 to 3600 seconds"));
     assert!(refusal("log = 'verbose'").contains("log = \"verbose\""));
     assert!(refusal("[punt]\nrate = 0").starts_with("punt = 0"));
+}
+
+#[test]
+fn everything_that_makes_no_sense_is_named_at_once() {
+    let config: Config = toml::from_str(
+        "api_listen = '[::]:1'\nlog = 'verbose'\n[ra]\nmax_interval = 2\nlifetime = 1\n[store]\nprefix = '/'\nuser = 'u'\n[tunnel]\nunderlay_mtu = 9\n[gateway]\ngone_after = 0\n",
+    )
+    .unwrap();
+    let faults = config.faults();
+    let keys: Vec<String> = faults
+        .iter()
+        .filter_map(|fault| Some(fault.to_string().split_once(" = ")?.0.to_owned()))
+        .collect();
+    let expected = [
+        "log",
+        "api_listen",
+        "auth",
+        "store.prefix",
+        "store.user",
+        "ra.max_interval",
+        "ra.min_interval",
+        "ra.lifetime",
+        "tunnel.underlay_mtu",
+        "gateway.gone_after",
+    ];
+    assert_eq!(keys, expected);
 }
 
 #[test]

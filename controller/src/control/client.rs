@@ -63,6 +63,9 @@ pub enum ClientError {
         "Sextant at {0} gave an answer that this command does not understand. Is it another version? {1}"
     )]
     Unreadable(PathBuf, serde_json::Error),
+    /// The answer came, and cannot be used.
+    #[error("{0}")]
+    Unused(String),
     /// Who watches would do it again and again.
     #[error("--watch is for verbs that only read")]
     Unwatchable,
@@ -103,6 +106,7 @@ pub(super) fn run<V: Verb + Args, R: Serialize>(
     loop {
         // Everything is read first: printing may wait for a pager, and Sextant drops clients that do not read.
         let mut rows: Vec<V::Row> = exchange(&socket, &request(verb.clone()))?;
+        rows = verb.receive(rows).map_err(ClientError::Unused)?;
         rows.retain(|row| shown.as_ref() != Some(row));
         if ask.watch.is_some() && !json && io::stdout().is_terminal() {
             print(CLEARED);
@@ -155,15 +159,15 @@ fn exchange<R: serde::de::DeserializeOwned>(
     request: &impl Serialize,
 ) -> Result<Vec<R>, ClientError> {
     let mut rows = Vec::new();
-    let failed = |error| failure(socket, error);
-    let mut stream = UnixStream::connect(socket).map_err(failed)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(failed)?;
+    let mut stream = UnixStream::connect(socket).map_err(failure(socket))?;
+    let limited = stream.set_read_timeout(Some(PATIENCE));
+    limited.map_err(failure(socket))?;
     // Sextant may hang up at once if there are too many clients. Its last words, if any, are in the answer.
     let _ = stream.write_all(format!("{}\n", serde_json::json!(request)).as_bytes());
     for line in BufReader::new(stream).lines() {
-        let line = line.map_err(failed)?;
-        let unreadable = |error| ClientError::Unreadable(socket.to_owned(), error);
-        match serde_json::from_str(&line).map_err(unreadable)? {
+        let line = line.map_err(failure(socket))?;
+        let line = serde_json::from_str(&line);
+        match line.map_err(|error| ClientError::Unreadable(socket.to_owned(), error))? {
             AnswerLine::Row(row) => rows.push(row),
             AnswerLine::End => return Ok(rows),
             AnswerLine::Refused(reason) => return Err(ClientError::Refused(in_lines(&reason))),
@@ -172,18 +176,20 @@ fn exchange<R: serde::de::DeserializeOwned>(
     Err(ClientError::CutOff(socket.to_owned()))
 }
 
-fn failure(socket: &Path, error: io::Error) -> ClientError {
-    let path = socket.to_owned();
-    let kind = error.kind();
-    if kind == io::ErrorKind::NotFound {
-        ClientError::Missing(path)
-    } else if kind == io::ErrorKind::ConnectionRefused {
-        ClientError::Deserted(path)
-    } else if kind == io::ErrorKind::PermissionDenied {
-        ClientError::Forbidden(path)
-    } else if kind == io::ErrorKind::ConnectionReset {
-        ClientError::CutOff(path)
-    } else {
-        ClientError::System(path, error)
+fn failure(socket: &Path) -> impl Fn(io::Error) -> ClientError {
+    move |error| {
+        let path = socket.to_owned();
+        let kind = error.kind();
+        if kind == io::ErrorKind::NotFound {
+            ClientError::Missing(path)
+        } else if kind == io::ErrorKind::ConnectionRefused {
+            ClientError::Deserted(path)
+        } else if kind == io::ErrorKind::PermissionDenied {
+            ClientError::Forbidden(path)
+        } else if kind == io::ErrorKind::ConnectionReset {
+            ClientError::CutOff(path)
+        } else {
+            ClientError::System(path, error)
+        }
     }
 }

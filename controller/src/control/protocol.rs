@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The longest request in octets, with its newline.
-pub(super) const LONGEST_REQUEST: usize = 64 << 10;
+pub(crate) const LONGEST_REQUEST: usize = 64 << 10;
 
 /// A line of an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

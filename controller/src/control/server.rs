@@ -92,8 +92,9 @@ async fn read(stream: &mut UnixStream) -> Result<Request, String> {
     let mut limited = BufReader::new(stream.take(LONGEST_REQUEST as u64));
     match timeout(REQUEST, limited.read_until(b'\n', &mut line)).await {
         Ok(Ok(_)) if line.ends_with(b"\n") => {
-            let unknown = |error| format!("this Sextant does not understand the request: {error}");
-            serde_json::from_slice(&line).map_err(unknown)
+            let request = serde_json::from_slice(&line);
+            request
+                .map_err(|error| format!("this Sextant does not understand the request: {error}"))
         }
         Ok(Ok(_)) if line.len() >= LONGEST_REQUEST => Err(format!(
             "the request is longer than {LONGEST_REQUEST} octets"
@@ -116,12 +117,15 @@ async fn answer(stream: &mut UnixStream, request: Request, known: OperatorView) 
 
 /// Computes an answer, and gives its lines to who reads them. Takes a thread that may block.
 pub(crate) fn answer_lines(request: &Request, known: &OperatorView, give: &mpsc::Sender<Vec<u8>>) {
-    let taken = |line| give.blocking_send(line).map_err(|_| VerbError::Abandoned);
-    let last: AnswerLine<()> = match request.answer(known, &taken) {
+    let answered = request.answer(known, &|line| {
+        give.blocking_send(line).map_err(|_| VerbError::Abandoned)
+    });
+    let last: AnswerLine<()> = match answered {
         Ok(()) => AnswerLine::End,
         Err(reason) => AnswerLine::Refused(reason.to_string()),
     };
-    let _ = taken(last.encode());
+    // Nobody may be there any more to take it.
+    let _ = give.blocking_send(last.encode());
 }
 
 async fn refuse(stream: &mut UnixStream, reason: String) -> io::Result<()> {

@@ -44,18 +44,17 @@ impl ControlSocket {
     /// # Errors
     /// [`SocketError`] says why there is no socket.
     pub fn bind(path: &Path) -> Result<Self, SocketError> {
-        let failed = |error| SocketError::System(path.to_owned(), error);
         if let Some(folder) = path.parent() {
-            make_folder(folder).map_err(failed)?;
+            make_folder(folder).map_err(failed(path))?;
         }
-        let lock = File::create(with_suffix(path, ".lock")).map_err(failed)?;
+        let lock = File::create(with_suffix(path, ".lock")).map_err(failed(path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(SocketError::InUse(path.to_owned())),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
+            Err(TryLockError::Error(error)) => return Err(failed(path)(error)),
         }
         make_sure_it_is_free(path)?;
-        let listener = listen(path).map_err(failed)?;
+        let listener = listen(path).map_err(failed(path))?;
         Ok(Self {
             listener,
             path: path.to_owned(),
@@ -69,6 +68,10 @@ impl Drop for ControlSocket {
         // If it cannot be removed, the next process replaces it.
         let _ = fs::remove_file(&self.path);
     }
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> SocketError {
+    move |error| SocketError::System(path.to_owned(), error)
 }
 
 fn make_folder(folder: &Path) -> io::Result<()> {

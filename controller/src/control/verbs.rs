@@ -1,5 +1,6 @@
 //! The verbs. Each is a file that implements [`Verb`], and a row of the table below.
 
+pub mod backup;
 pub mod drops;
 pub mod events;
 pub mod explain;
@@ -116,6 +117,8 @@ verbs! {
     Plan(plan::PlanVerb);
     /// Show which flows a packet meets, table by table, and where it goes.
     Trace(trace::TraceVerb);
+    /// Write everything that is stored to a file, while Sextant runs, and read it back. `sextant store copy --from FILE` restores it.
+    Backup(backup::BackupVerb);
 }
 
 /// Parses a hypervisor's name. Only the running process knows which names exist.

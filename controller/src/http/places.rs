@@ -128,8 +128,10 @@ impl TakenPlaces {
     }
 
     fn count(&self, origin: IpAddr) -> usize {
-        let of_it = |connected: &&Connected| connected.origin == origin;
-        self.by_number.values().filter(of_it).count()
+        self.by_number
+            .values()
+            .filter(|connected| connected.origin == origin)
+            .count()
     }
 
     /// The address with the most idle connections.

@@ -71,7 +71,8 @@ impl Watched {
 
 /// Every hypervisor to which one has a tunnel, as both see it.
 pub(super) fn watched(facts: &Facts, own: &Chassis) -> Vec<Watched> {
-    let watched = |peer: &Chassis| {
+    let peers = facts.chassis().values().filter(|peer| peer.id != own.id);
+    let watched = peers.filter_map(|peer| {
         let (local, remote) = own.encap.endpoints.towards(peer.encap.endpoints)?;
         let kinds = [own.encap.kind, peer.encap.kind];
         Some(Watched {
@@ -80,9 +81,8 @@ pub(super) fn watched(facts: &Facts, own: &Chassis) -> Vec<Watched> {
             local,
             remote,
         })
-    };
-    let peers = facts.chassis().values().filter(|peer| peer.id != own.id);
-    peers.filter_map(|peer| watched(peer)).collect()
+    });
+    watched.collect()
 }
 
 /// Removes the ports that are not wanted, and in the next step makes those that are missing: Open vSwitch before 3.1.5 does

@@ -50,8 +50,8 @@ impl Census {
     pub(super) fn follow(&mut self, changes: &[RowChange]) -> Option<BTreeSet<PortId>> {
         let mut touched = BTreeSet::new();
         for change in changes {
-            let sides = || [&change.old, &change.new].into_iter().flatten();
-            if sides().any(is_owned) && &*change.table != Bridge::NAME {
+            let mut sides = [&change.old, &change.new].into_iter().flatten();
+            if sides.any(is_owned) && &*change.table != Bridge::NAME {
                 return None;
             }
             match &*change.table {
@@ -66,15 +66,14 @@ impl Census {
 
     /// Where a port is plugged in on `br-int`: its OpenFlow port, if it has one yet. None if it is not.
     pub(super) fn plugged(&self, port: PortId) -> Option<Option<u16>> {
-        let here = |interface: &Uuid| {
-            let port = self.port_of.get(interface);
-            port.is_some_and(|port| self.ports.contains(port))
-        };
         let carriers = self
             .carriers
             .range((port, Uuid::nil())..=(port, Uuid::max()));
         let mut ofports = carriers
-            .filter(|(_, interface)| here(interface))
+            .filter(|(_, interface)| {
+                let port = self.port_of.get(interface);
+                port.is_some_and(|port| self.ports.contains(port))
+            })
             .filter_map(|(_, interface)| Some(self.carried.get(interface)?.1))
             .peekable();
         ofports.peek()?;

@@ -50,12 +50,11 @@ pub(super) fn guests(
     chassis: &ChassisId,
     interfaces: impl Iterator<Item = PortId>,
 ) -> BTreeMap<PortId, MetadataGuest> {
-    let bound_here = |port: PortId| {
-        let binding = facts.binding(port);
-        binding.is_some_and(|binding| binding.chassis == *chassis)
-    };
     interfaces
-        .filter(|port| bound_here(*port))
+        .filter(|port| {
+            let binding = facts.binding(*port);
+            binding.is_some_and(|binding| binding.chassis == *chassis)
+        })
         .filter_map(|port| intent.ports.get(&port))
         .filter(|port| !port.device_id.is_empty())
         .map(|port| (port.id, MetadataGuest::of(port)))

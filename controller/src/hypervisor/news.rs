@@ -25,15 +25,18 @@ pub(super) fn news(before: Option<&Observation>, now: &Observation) -> Vec<Event
         .interfaces
         .iter()
         .filter(|(port, ofport)| before.interfaces.get(port) != Some(*ofport));
-    let plugged = |ofport: &Option<u16>| Plugged {
-        chassis: id.clone(),
-        ofport: *ofport,
-    };
+    let plugged = new.map(|(port, ofport)| {
+        let plugged = Plugged {
+            chassis: id.clone(),
+            ofport: *ofport,
+        };
+        Event::Plugged(*port, plugged)
+    });
     renamed
         .into_iter()
         .chain(changed.map(Event::HypervisorChanged))
         .chain(gone.map(|port| Event::Unplugged(*port, id.clone())))
-        .chain(new.map(|(port, ofport)| Event::Plugged(*port, plugged(ofport))))
+        .chain(plugged)
         .collect()
 }
 

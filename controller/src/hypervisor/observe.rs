@@ -145,30 +145,30 @@ fn name(text: &str) -> Result<ChassisId, NotReady> {
 
 /// Which hypervisors get routers' gateways first; the default is 0.
 fn priority(text: Option<&str>) -> Result<u16, NotReady> {
-    let number = |text: &str| {
-        let number = text.trim().parse();
-        number.map_err(|_| NotReady::BadPriority(text.to_owned()))
+    let Some(text) = text else {
+        return Ok(0);
     };
-    text.map_or(Ok(0), number)
+    let number = text.trim().parse();
+    number.map_err(|_| NotReady::BadPriority(text.to_owned()))
 }
 
 fn mappings(text: &str) -> Result<BTreeMap<String, String>, NotReady> {
-    let mapping = |part: &str| match part.trim().split_once(':') {
-        Some((network, bridge)) if is_nameable(network) && is_nameable(bridge) => {
-            Ok((network.to_owned(), bridge.to_owned()))
-        }
-        _ => Err(NotReady::BadMapping(part.to_owned())),
-    };
     text.split(',')
         .filter(|part| !part.trim().is_empty())
-        .map(mapping)
+        .map(|part| match part.trim().split_once(':') {
+            Some((network, bridge)) if is_nameable(network) && is_nameable(bridge) => {
+                Ok((network.to_owned(), bridge.to_owned()))
+            }
+            _ => Err(NotReady::BadMapping(part.to_owned())),
+        })
         .collect()
 }
 
 /// Whether ports can be named after it (ovs-vswitchd.conf.db(5), `Interface:name`).
 fn is_nameable(name: &str) -> bool {
-    let forbidden = |c: char| c == '/' || c.is_whitespace() || c.is_control();
-    !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains(forbidden)
+    !name.is_empty()
+        && name.len() <= LONGEST_NAME
+        && !name.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control())
 }
 
 /// The interfaces of a bridge.

@@ -7,7 +7,7 @@ use super::schema::{Bridge, Interface, Port};
 use super::wish::Wish;
 use super::{PHYSICAL_NETWORK, is_owned, port};
 use sextant_ovsdb_client::{Replica, Row, Table, Transaction, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// One end of a pair, as the database has it.
@@ -34,17 +34,18 @@ pub(super) fn wanted(
         !end.intact || other.is_none_or(|other| ![integration, *other].contains(&end.bridge))
     });
     let transaction = remove(unwanted, transaction);
-    let is_there = |bridge: Uuid, physical: &str| {
-        let mut ends = present.iter();
-        ends.any(|end| end.bridge == bridge && end.physical == physical)
-    };
+    let there: BTreeSet<(Uuid, &str)> = present
+        .iter()
+        .map(|end| (end.bridge, &*end.physical))
+        .collect();
     pairs
         .iter()
         .fold(transaction, |transaction, (physical, other)| {
             let [inner, outer] = names(physical);
             [(integration, &inner, &outer), (*other, &outer, &inner)]
                 .into_iter()
-                .filter(|(bridge, name, _)| !is_there(*bridge, physical) && is_free(replica, name))
+                .filter(|(bridge, ..)| !there.contains(&(*bridge, physical)))
+                .filter(|(_, name, _)| is_free(replica, name))
                 .fold(transaction, |transaction, (bridge, name, peer)| {
                     add(bridge, physical, name, peer, transaction)
                 })

@@ -15,14 +15,15 @@ pub(super) fn add(
     // Rows are named within a transaction by identifiers, which the names of ports need not be (RFC 7047 §3.1).
     let number = transaction.len();
     let (port_name, interface_name) = (format!("port_{number}"), format!("interface_{number}"));
-    let marked = |row: Row| {
-        let ids = [OWNED].into_iter().chain(mark);
-        row.with("name", name).with("external_ids", Value::map(ids))
-    };
-    let port = marked(Row::new()).with("interfaces", Value::named_uuid(interface_name.as_str()));
+    let ids = Value::map([OWNED].into_iter().chain(mark));
+    let port = Row::new()
+        .with("name", name)
+        .with("external_ids", ids.clone())
+        .with("interfaces", Value::named_uuid(interface_name.as_str()));
+    let interface = interface.with("name", name).with("external_ids", ids);
     let ports = Value::named_uuid(port_name.as_str());
     transaction
-        .insert("Interface", Some(&interface_name), marked(interface))
+        .insert("Interface", Some(&interface_name), interface)
         .insert("Port", Some(&port_name), port)
         .mutate(
             "Bridge",

@@ -67,8 +67,15 @@ pub async fn listen(listener: impl Into<Listener>, context: HypervisorContext) {
     let (limits, metrics) = (context.limits, context.metrics.clone());
     let context = Arc::new(context);
     let known = KnownHypervisors::new(context.snapshots.clone(), vec![context.seats.clone()]);
-    let serve = |stream, peer, pass| serve(stream, peer, pass, context.clone());
-    admission::listen(listener.into(), "ovsdb", limits, known, metrics, serve).await;
+    admission::listen(
+        listener.into(),
+        "ovsdb",
+        limits,
+        known,
+        metrics,
+        |stream, peer, pass| serve(stream, peer, pass, context.clone()),
+    )
+    .await;
 }
 
 /// Why a session ended.

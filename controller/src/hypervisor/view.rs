@@ -28,8 +28,9 @@ const WAITING: Duration = Duration::from_secs(30);
 static WHOLE: LazyLock<MonitorRequest> =
     LazyLock::new(|| MonitorRequest::declared(DATABASE, MONITORED).optional(OPTIONAL));
 static NARROW: LazyLock<MonitorRequest> = LazyLock::new(|| {
-    let narrow = |request: MonitorRequest, table: &str| request.matching(table, [no_row()]);
-    OF_OWNERS.into_iter().fold(WHOLE.clone(), narrow)
+    OF_OWNERS.into_iter().fold(WHOLE.clone(), |request, table| {
+        request.matching(table, [no_row()])
+    })
 });
 
 /// How much of the database the replica has.

@@ -145,11 +145,8 @@ fn set(
     limit: Option<i64>,
     transaction: Transaction,
 ) -> Transaction {
-    let value = |limit: Option<i64>| Value::set(limit);
-    let unchanged = || {
-        let seen = value(datapath.ct_zone_default_limit());
-        [Condition::uuid(uuid), Condition::equal(LIMIT, seen)]
-    };
+    let seen = Value::set(datapath.ct_zone_default_limit());
+    let unchanged = [Condition::uuid(uuid), Condition::equal(LIMIT, seen)];
     let before = datapath.external_ids().get(SET);
     let before = before.map(|before| Mutation::delete("external_ids", Value::map([(SET, before)])));
     let after = limit.map(|limit| {
@@ -158,11 +155,15 @@ fn set(
     });
     // The condition has to hold for both, so what it is about changes last.
     transaction
-        .mutate(Datapath::NAME, unchanged(), before.into_iter().chain(after))
+        .mutate(
+            Datapath::NAME,
+            unchanged.clone(),
+            before.into_iter().chain(after),
+        )
         .update(
             Datapath::NAME,
-            unchanged(),
-            Row::new().with(LIMIT, value(limit)),
+            unchanged,
+            Row::new().with(LIMIT, Value::set(limit)),
         )
 }
 

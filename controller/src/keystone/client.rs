@@ -63,17 +63,19 @@ impl KeystoneClient {
         query: &str,
     ) -> Result<KeystoneReply, KeystoneFailure> {
         let uri = format!("{}?{query}", self.tokens);
-        let request = || {
-            Request::get(&uri)
-                .header("x-auth-token", &own.text)
-                .header(SUBJECT, token)
-                .header("openstack-identity-access-rules", "1")
-                .body(Body::empty())
-        };
         // Sextant's own token may have ended. It gets another, and asks again.
-        let refused = |status| status == StatusCode::UNAUTHORIZED || is_unknown(status, own);
         let reply = self
-            .send(KeystoneRequest::Validate, request, refused)
+            .send(
+                KeystoneRequest::Validate,
+                || {
+                    Request::get(&uri)
+                        .header("x-auth-token", &own.text)
+                        .header(SUBJECT, token)
+                        .header("openstack-identity-access-rules", "1")
+                        .body(Body::empty())
+                },
+                |status| status == StatusCode::UNAUTHORIZED || is_unknown(status, own),
+            )
             .await?;
         if reply.described.is_some() {
             own.has_validated();
@@ -84,13 +86,16 @@ impl KeystoneClient {
     /// Asks for a token.
     pub(super) async fn issue(&self, body: &[u8]) -> Result<KeystoneReply, KeystoneFailure> {
         let body = Bytes::copy_from_slice(body);
-        let request = || {
-            Request::post(&self.tokens)
-                .header(CONTENT_TYPE, "application/json")
-                .body(Body::from(body.clone()))
-        };
-        let refused = |status| status == StatusCode::UNAUTHORIZED;
-        self.send(KeystoneRequest::Login, request, refused).await
+        self.send(
+            KeystoneRequest::Login,
+            || {
+                Request::post(&self.tokens)
+                    .header(CONTENT_TYPE, "application/json")
+                    .body(Body::from(body.clone()))
+            },
+            |status| status == StatusCode::UNAUTHORIZED,
+        )
+        .await
     }
 
     /// Sends a request; again if the connection, which was kept, ended meanwhile. Both kinds change nothing, so that

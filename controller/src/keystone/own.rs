@@ -160,9 +160,10 @@ impl OwnToken {
                 return Err(KeystoneFailure(format!("Keystone issues no token: {status}")).into());
             }
         }
-        let no_token = || KeystoneFailure("what answers at auth_url is not Keystone".to_owned());
-        let text = reply.subject.ok_or_else(no_token)?;
-        let described = reply.described.ok_or_else(no_token)?;
+        let (Some(text), Some(described)) = (reply.subject, reply.described) else {
+            let reason = "what answers at auth_url is not Keystone";
+            return Err(KeystoneFailure(reason.to_owned()).into());
+        };
         let seconds = u64::try_from(described.expires_at - clock::now()).unwrap_or_default();
         if seconds == 0 {
             let reason = "the token that Keystone has just issued has ended: compare the clocks";

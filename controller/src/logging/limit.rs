@@ -117,11 +117,11 @@ impl<S: Subscriber> Layer<S> for LineLimit {
 /// Who asks for details gets all of them, and an error is always logged.
 fn is_limited(metadata: &Metadata<'_>) -> bool {
     let is_usual = matches!(*metadata.level(), Level::INFO | Level::WARN);
-    let is_in = |module: &&str| {
-        let rest = metadata.target().strip_prefix(*module);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-    };
-    is_usual && LIMITED.iter().any(is_in)
+    is_usual
+        && LIMITED.iter().any(|module| {
+            let rest = metadata.target().strip_prefix(*module);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        })
 }
 
 impl LogSite {

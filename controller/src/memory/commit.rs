@@ -125,23 +125,21 @@ impl FactCommitter {
 
     /// Facts of hypervisors whose claims were refused.
     fn refuse_unowned(&self, batch: Vec<FactToStore>) -> Vec<FactToStore> {
-        let unowned = |told: &FactToStore, batch: &[FactToStore]| {
-            let owned = told.owned.as_ref();
-            owned.is_some_and(|chassis| {
-                !self.claims.contains_key(chassis) && !is_claimed(batch, chassis)
-            })
-        };
-        let places: BTreeSet<usize> = (0..batch.len())
-            .filter(|at| unowned(&batch[*at], &batch))
-            .collect();
+        let owned = batch.iter().enumerate();
+        let owned = owned.filter_map(|(at, told)| Some((at, told.owned.as_ref()?)));
+        let unowned = owned.filter(|(_, chassis)| {
+            !self.claims.contains_key(*chassis) && !is_claimed(&batch, chassis)
+        });
+        let places: BTreeSet<usize> = unowned.map(|(at, _)| at).collect();
         self.without(batch, &places)
     }
 
     /// A condition does not hold: what rests on it is refused. Who owns a hypervisor may not have been heard of yet, so what would
     /// be refused again is not sent again at once.
     async fn refuse(&mut self, batch: Vec<FactToStore>, broken: &Precondition) -> Vec<FactToStore> {
-        let rests = |at: &usize| self.conditions(&batch[*at], &batch).contains(broken);
-        let places: BTreeSet<usize> = (0..batch.len()).filter(rests).collect();
+        let all = batch.iter().enumerate();
+        let resting = all.filter(|(_, told)| self.conditions(told, &batch).contains(broken));
+        let places: BTreeSet<usize> = resting.map(|(at, _)| at).collect();
         if let Precondition::Unchanged(Key::Fact(Fact::Ownership(chassis)), _)
         | Precondition::Absent(Key::Fact(Fact::Ownership(chassis))) = broken
         {

@@ -104,12 +104,11 @@ impl Local {
 
 fn guest(interface: Interface<'_>) -> Option<LocalGuest> {
     let ids = interface.external_ids();
-    let value = |key| HeaderValue::from_str(ids.get(key)?).ok();
     let addresses = ids.get(metadata_key::ADDRESSES)?;
     let addresses: Result<Vec<IpAddr>, _> = addresses.split(' ').map(str::parse).collect();
     Some(LocalGuest {
-        device: value(metadata_key::DEVICE)?,
-        project: value(metadata_key::PROJECT)?,
+        device: HeaderValue::from_str(ids.get(metadata_key::DEVICE)?).ok()?,
+        project: HeaderValue::from_str(ids.get(metadata_key::PROJECT)?).ok()?,
         addresses: addresses.ok()?,
     })
 }

@@ -145,7 +145,7 @@ impl NovaClient {
 
 /// The body of a request. Neutron gives a status with the events of plugging alone.
 fn written(events: &[NovaEvent]) -> Value {
-    let event = |event: &NovaEvent| {
+    let events = events.iter().map(|event| {
         let mut written = json!({
             "name": event.name.as_str(),
             "server_uuid": event.server,
@@ -158,8 +158,8 @@ fn written(events: &[NovaEvent]) -> Value {
             NovaEventName::Changed | NovaEventName::VifDeleted => {}
         }
         written
-    };
-    json!({"events": events.iter().map(event).collect::<Vec<_>>()})
+    });
+    json!({"events": Vec::from_iter(events)})
 }
 
 /// An event in Nova's answer.
@@ -179,23 +179,26 @@ struct AnsweredEvents {
 
 /// What an answer says of each event.
 fn understood(reply: &NovaReply, events: &[NovaEvent]) -> Result<Vec<NovaVerdict>, NovaFailure> {
-    let all = |verdict: NovaVerdict| Ok(vec![verdict; events.len()]);
     match reply.status {
-        StatusCode::OK => all(NovaVerdict::Taken),
+        StatusCode::OK => Ok(vec![NovaVerdict::Taken; events.len()]),
         StatusCode::MULTI_STATUS => {
             let answered: AnsweredEvents = serde_json::from_slice(&reply.body)
                 .map_err(|error| NovaFailure::Answer(format!("207 and {error}")))?;
-            let verdict = |event: &NovaEvent| verdict_of(&answered.events, event);
-            Ok(events.iter().map(verdict).collect())
+            Ok(events
+                .iter()
+                .map(|event| verdict_of(&answered.events, event))
+                .collect())
         }
         // Nova knows none of the guests. What else answers so is not Nova.
-        StatusCode::NOT_FOUND if is_of_nova(&reply.body) => all(NovaVerdict::Dismissed),
+        StatusCode::NOT_FOUND if is_of_nova(&reply.body) => {
+            Ok(vec![NovaVerdict::Dismissed; events.len()])
+        }
         StatusCode::BAD_REQUEST if is_of_nova(&reply.body) => {
             tracing::error!(
                 answer = excerpt(&reply.body),
                 "Nova refuses events as malformed"
             );
-            all(NovaVerdict::Dismissed)
+            Ok(vec![NovaVerdict::Dismissed; events.len()])
         }
         StatusCode::UNAUTHORIZED => {
             let reason = "Nova does not take the token that Keystone has just issued";
@@ -214,10 +217,10 @@ fn understood(reply: &NovaReply, events: &[NovaEvent]) -> Result<Vec<NovaVerdict
 
 fn verdict_of(answered: &[AnsweredEvent], event: &NovaEvent) -> NovaVerdict {
     let (server, tag) = (event.server.to_string(), event.port.to_string());
-    let is_it = |one: &&AnsweredEvent| {
-        one.name == event.name.as_str() && one.server_uuid == server && one.tag == tag
-    };
-    match answered.iter().find(is_it).and_then(|one| one.code) {
+    let answer = answered
+        .iter()
+        .find(|one| one.name == event.name.as_str() && one.server_uuid == server && one.tag == tag);
+    match answer.and_then(|answer| answer.code) {
         Some(200) => NovaVerdict::Taken,
         Some(_) | None => NovaVerdict::Dismissed,
     }

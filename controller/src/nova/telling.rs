@@ -137,8 +137,7 @@ impl BatchWriter<'_> {
     async fn tell_nova(&mut self, base: &Snapshot) -> Result<usize, NovaFailure> {
         if let Some(cluster) = &self.shared.cluster {
             let own = cluster.name().clone();
-            let begun = |step: &Telling| step.begun(base, &own);
-            if let Err(error) = self.commit(begun).await {
+            if let Err(error) = self.commit(|step| step.begun(base, &own)).await {
                 tracing::debug!(%error, "what Nova is to be told could not be stored");
                 return Err(NovaFailure::Answer(error.to_string()));
             }

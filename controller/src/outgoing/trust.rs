@@ -30,22 +30,25 @@ pub(crate) fn authorities(cafile: &Path) -> Result<RootCertStore, TrustError> {
     if cafile.as_os_str().is_empty() {
         return Ok(of_the_system());
     }
-    let unusable = |reason: String| TrustError {
-        path: cafile.to_owned(),
-        reason,
-    };
     let read = CertificateDer::pem_file_iter(cafile);
     let read = read.and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certificates = read.map_err(|error| unusable(error.to_string()))?;
+    let certificates = read.map_err(|error| unusable(cafile, error))?;
     if certificates.is_empty() {
-        return Err(unusable("no certificate in this file".to_owned()));
+        return Err(unusable(cafile, "no certificate in this file"));
     }
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
         let added = roots.add(certificate);
-        added.map_err(|error| unusable(error.to_string()))?;
+        added.map_err(|error| unusable(cafile, error))?;
     }
     Ok(roots)
+}
+
+fn unusable(cafile: &Path, reason: impl ToString) -> TrustError {
+    TrustError {
+        path: cafile.to_owned(),
+        reason: reason.to_string(),
+    }
 }
 
 /// The system's authorities. What cannot be used of them is left out, as others do.

@@ -38,14 +38,13 @@ impl RenumberingPlan {
                 None => {}
             }
         }
-        let is_asked_for = |id: &SubnetId, delegation: &Delegation| {
-            let subnet = intent.subnets.get(id);
-            let network = subnet.and_then(|subnet| intent.delegating_network(subnet));
-            network == Some(delegation.network)
-        };
         plan.forget = delegations
             .iter()
-            .filter(|(id, delegation)| !is_asked_for(id, delegation))
+            .filter(|(id, delegation)| {
+                let subnet = intent.subnets.get(*id);
+                let network = subnet.and_then(|subnet| intent.delegating_network(subnet));
+                network != Some(delegation.network)
+            })
             .map(|(id, delegation)| (*id, delegation.clone()))
             .collect();
         plan

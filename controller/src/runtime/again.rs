@@ -6,6 +6,7 @@ use crate::cli::Serve;
 use crate::config::Config;
 use crate::logging::Logs;
 use crate::rules::{HypervisorRules, RulesChanger};
+use crate::service_manager::ServiceManager;
 use crate::state::{Event, Events};
 use crate::tls::{Tls, TlsFiles};
 use tokio::runtime::Handle;
@@ -17,6 +18,8 @@ pub struct Again {
     pub options: Serve,
     /// The logs.
     pub logs: Logs,
+    /// Who hears of it.
+    pub manager: ServiceManager,
 }
 
 /// What runs by the configuration and can follow it.
@@ -37,7 +40,9 @@ impl Reload {
     /// Reads all files again with each signal to do so.
     pub(super) async fn run(mut self, mut hung_up: Signal) {
         while hung_up.recv().await.is_some() {
+            self.again.manager.reloading();
             self.read_again().await;
+            self.again.manager.ready();
         }
     }
 

@@ -2,12 +2,12 @@
 
 use super::again::{Again, Reload};
 use super::tasks::Tasks;
-use super::{RuntimeError, WebThreads, callers, store_age};
+use super::{RuntimeError, WebThreads, callers, pulse, store_age};
 use crate::admission;
 use crate::api::{self, Api};
 use crate::cluster::{Cluster, Tenures};
 use crate::config::Config;
-use crate::control::{self, ControlSocket, OperatorView};
+use crate::control::{self, ControlSocket, OperatorView, StoredCloud};
 use crate::http::{self, HttpLimits};
 use crate::metrics::Metrics;
 use crate::nova::NovaNotifier;
@@ -21,7 +21,6 @@ use crate::stream::{Dialects, Listener, WhoIs};
 use crate::tls::{Expiries, Tls};
 use crate::web::{self, Web};
 use crate::{hypervisor, liveness, renumbering, scrape, switch};
-use sextant_model::Chassis;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -107,6 +106,8 @@ impl Starting<'_> {
         let expiries = expiries.watch(own.into_iter().flatten().collect());
         tasks.sessions.add("the watch over certificates", expiries);
         let (again, hung_up) = again;
+        let pulse = pulse::keep(again.manager.clone(), self.events.clone());
+        tasks.sessions.add("the pulse", pulse);
         let reload = self.reload(again, &sockets, change_rules, api.clone());
         tasks
             .sessions
@@ -232,6 +233,7 @@ impl Starting<'_> {
             metrics: self.metrics.clone(),
             databases: hypervisors.seats.clone(),
             switches: switches.seats.clone(),
+            store: StoredCloud(self.store.clone()),
         }
     }
 
@@ -262,29 +264,31 @@ impl Starting<'_> {
         switches: switch::SwitchContext,
     ) -> Result<(), RuntimeError> {
         let who_is = who_is(&hypervisors);
-        let listener = |name, tcp, tls: &Option<Tls>| {
-            let dialects = Dialects::new(name, Some(who_is.clone()));
-            Listener::new(tcp, tls.clone()).with_dialects(dialects)
-        };
         let WebThreads { api: own, metrics } = &self.threads;
         let tcp = on_threads(sockets.api, own)?;
-        let served = self.serve_http("api", listener("api", tcp, &sockets.tls), api::service(api));
+        let tcp = listener("api", tcp, &sockets.tls, &who_is);
+        let served = self.serve_http("api", tcp, api::service(api));
         tasks.web.add("api_listen", on(own.clone(), served));
         if let Some(tcp) = sockets.web {
-            let page = listener("web", on_threads(tcp, own)?, &sockets.tls);
+            let page = listener("web", on_threads(tcp, own)?, &sockets.tls, &who_is);
             let page = self.serve_http("web", page, web::service(web));
             tasks.web.add("web.listen", on(own.clone(), page));
         }
         let tcp = on_threads(sockets.metrics, metrics)?;
-        let scraped = scrape::service(self.metrics.clone());
-        let scraped = self.serve_http("metrics", listener("metrics", tcp, &sockets.tls), scraped);
+        let tcp = listener("metrics", tcp, &sockets.tls, &who_is);
+        let scraped = self.serve_http("metrics", tcp, scrape::service(self.metrics.clone()));
         tasks
             .web
             .add("metrics_listen", on(metrics.clone(), scraped));
-        let ovsdb = listener("ovsdb", sockets.ovsdb, &sockets.hypervisor_tls);
+        let ovsdb = listener("ovsdb", sockets.ovsdb, &sockets.hypervisor_tls, &who_is);
         let ovsdb = hypervisor::listen(ovsdb, hypervisors);
         tasks.sessions.add("ovsdb_listen", ovsdb);
-        let openflow = listener("openflow", sockets.openflow, &sockets.hypervisor_tls);
+        let openflow = listener(
+            "openflow",
+            sockets.openflow,
+            &sockets.hypervisor_tls,
+            &who_is,
+        );
         let openflow = switch::listen(openflow, switches);
         tasks.sessions.add("openflow_listen", openflow);
         Ok(())
@@ -309,6 +313,11 @@ impl Starting<'_> {
     }
 }
 
+fn listener(name: &'static str, tcp: TcpListener, tls: &Option<Tls>, who_is: &WhoIs) -> Listener {
+    let dialects = Dialects::new(name, Some(who_is.clone()));
+    Listener::new(tcp, tls.clone()).with_dialects(dialects)
+}
+
 /// The same listener, which wakes the threads of another runtime.
 fn on_threads(listener: TcpListener, runtime: &Handle) -> std::io::Result<TcpListener> {
     let listener = listener.into_std()?;
@@ -327,17 +336,13 @@ async fn on(runtime: Handle, task: impl Future<Output = ()> + Send + 'static) {
 fn who_is(hypervisors: &hypervisor::HypervisorContext) -> WhoIs {
     let (seats, snapshots) = (hypervisors.seats.clone(), hypervisors.snapshots.clone());
     Arc::new(move |address| {
-        let by_endpoint = || {
-            let snapshot = snapshots.latest();
-            let mut all = snapshot.facts.chassis().values();
-            let has = |chassis: &&Arc<Chassis>| {
-                let mut addresses = chassis.encap.endpoints.addresses();
-                addresses.any(|endpoint| endpoint == address)
-            };
-            all.find(has).map(|chassis| chassis.id.clone())
-        };
-        let known = seats.at(address).or_else(by_endpoint);
-        known.map(|chassis| chassis.to_string())
+        if let Some(chassis) = seats.at(address) {
+            return Some(chassis.to_string());
+        }
+        let snapshot = snapshots.latest();
+        let mut all = snapshot.facts.chassis().values();
+        let by_endpoint = all.find(|chassis| chassis.encap.endpoints.has(address));
+        by_endpoint.map(|chassis| chassis.id.to_string())
     })
 }
 

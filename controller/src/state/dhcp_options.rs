@@ -23,11 +23,11 @@ pub(super) fn count(intent: &Intent, change: &Change, metrics: &Metrics) {
     }
     let [before, after] = [before, after].map(|port| port.map(|port| unsendable(port)));
     for (version, label) in VERSIONS {
-        let of_version = |options: &Option<Vec<IpVersion>>| -> i64 {
+        let [before, after] = [&before, &after].map(|options| -> i64 {
             let options = options.iter().flatten();
             options.map(|option| i64::from(*option == version)).sum()
-        };
-        let difference = of_version(&after) - of_version(&before);
+        });
+        let difference = after - before;
         if difference != 0 {
             let gauge = &metrics.dhcp_options_left_out;
             gauge.with_label_values(&[label]).add(difference);

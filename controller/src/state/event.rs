@@ -7,7 +7,7 @@ use sextant_model::{
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// An observation.
 #[derive(Debug)]
@@ -53,6 +53,8 @@ pub enum Event {
     FellShort(ChassisId, Arc<Shortfall>),
     /// The configuration was read again.
     Configured(Settings),
+    /// Somebody wants to know whether the owner still works.
+    Asked(oneshot::Sender<()>),
 }
 
 impl Event {
@@ -77,7 +79,8 @@ impl Event {
             | Self::Delegated(..)
             | Self::Undelegated(..)
             | Self::Confirmed(_)
-            | Self::Configured(_) => None,
+            | Self::Configured(_)
+            | Self::Asked(_) => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Routers' gateways, and what hypervisors learn on external networks.
 
 use super::{Owner, is_observed};
-use crate::metrics::Metrics;
+use crate::metrics::{HypervisorGauge, Metrics};
 use crate::snapshot::Snapshot;
 use imbl::ordmap::DiffItem;
 use sextant_model::{
@@ -169,19 +169,22 @@ pub(super) fn count(before: &Facts, after: &Facts, metrics: &Metrics) {
 
 /// Counts a gateway that moved to another hypervisor, got its first, or lost its last.
 fn count_moved(difference: DiffItem<'_, '_, RouterId, (ChassisId, NetworkId)>, metrics: &Metrics) {
-    let gauge = |id: &ChassisId| metrics.gateways.with_label_values(&[id.as_str()]);
     match difference {
-        DiffItem::Add(_, (to, _)) => gauge(to).inc(),
-        DiffItem::Remove(_, (from, _)) => gauge(from).dec(),
+        DiffItem::Add(_, (to, _)) => gauge(metrics, to).inc(),
+        DiffItem::Remove(_, (from, _)) => gauge(metrics, from).dec(),
         DiffItem::Update {
             old: (router, (from, _)),
             new: (_, (to, _)),
         } if from != to => {
             metrics.gateway_moves.inc();
             tracing::debug!(%router, %from, %to, "a gateway moved");
-            gauge(from).dec();
-            gauge(to).inc();
+            gauge(metrics, from).dec();
+            gauge(metrics, to).inc();
         }
         DiffItem::Update { .. } => {}
     }
+}
+
+fn gauge(metrics: &Metrics, chassis: &ChassisId) -> HypervisorGauge {
+    metrics.gateways.with_label_values(&[chassis.as_str()])
 }

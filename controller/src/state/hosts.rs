@@ -49,8 +49,9 @@ impl Owner {
         };
         let names = self.names_of(chassis);
         let mut names = names.iter().copied();
-        let is_its = |name| port.host_id == name || port.is_prepared_on(name);
-        port.host_id.is_empty() || names.any(is_its) || !is_observed(&self.snapshot.facts, chassis)
+        port.host_id.is_empty()
+            || names.any(|name| port.host_id == name || port.is_prepared_on(name))
+            || !is_observed(&self.snapshot.facts, chassis)
     }
 
     /// Whether a port is bound to this hypervisor.

@@ -46,23 +46,19 @@ fn tell_what_became_of_tunnels(
     words: &mut Throttles<ChassisId>,
 ) {
     let before = facts.tunnel_watches().get(id);
-    let was_down = |peer: &ChassisId| {
-        let watch = before.and_then(|before| before.get(peer));
-        watch.is_some_and(|watch| watch.state == TunnelState::Down)
-    };
-    let are = |state| {
-        let of_state = watches
-            .iter()
-            .filter(move |(_, watch)| watch.state == state);
-        of_state.map(|(peer, _)| peer)
-    };
-    let (silent, more) = named(are(TunnelState::Down).filter(|peer| !was_down(peer)));
+    let was_down = before
+        .into_iter()
+        .flat_map(|before| in_state(before, TunnelState::Down));
+    let was_down: BTreeSet<&ChassisId> = was_down.collect();
+    let silent = in_state(watches, TunnelState::Down);
+    let (silent, more) = named(silent.filter(|peer| !was_down.contains(peer)));
     if !silent.is_empty()
         && let Some(unsaid) = words.admit(id, Instant::now())
     {
         tracing::warn!(chassis = %id, from = silent, more, unsaid, "tunnel carries nothing: no BFD packet comes back");
     }
-    let (heard, more) = named(are(TunnelState::Up).filter(|peer| was_down(peer)));
+    let heard = in_state(watches, TunnelState::Up);
+    let (heard, more) = named(heard.filter(|peer| was_down.contains(peer)));
     if !heard.is_empty()
         && let Some(unsaid) = words.admit(id, Instant::now())
     {
@@ -90,13 +86,12 @@ pub(super) fn tell_who_has_its_endpoint(
     chassis: &Chassis,
     words: &mut Throttles<ChassisId>,
 ) {
-    let is_its = |address: IpAddr| {
-        let mut own = chassis.encap.endpoints.addresses();
-        own.any(|own| own == address)
-    };
+    let own = chassis.encap.endpoints;
     let others = facts.chassis().values();
-    let sharing = others
-        .filter(|other| other.id != chassis.id && other.encap.endpoints.addresses().any(is_its));
+    let sharing = others.filter(|other| {
+        let mut addresses = other.encap.endpoints.addresses();
+        other.id != chassis.id && addresses.any(|address| own.has(address))
+    });
     let (with, more) = named(sharing.map(|other| &other.id));
     if !with.is_empty()
         && let Some(unsaid) = words.admit(&chassis.id, Instant::now())
@@ -109,4 +104,10 @@ pub(super) fn tell_who_has_its_endpoint(
 fn named<'a>(mut peers: impl Iterator<Item = &'a ChassisId>) -> (String, usize) {
     let first: Vec<&str> = peers.by_ref().take(NAMED).map(ChassisId::as_str).collect();
     (first.join(","), peers.count())
+}
+
+fn in_state(watches: &TunnelWatches, state: TunnelState) -> impl Iterator<Item = &ChassisId> {
+    let watches = watches.iter();
+    let of_state = watches.filter(move |(_, watch)| watch.state == state);
+    of_state.map(|(peer, _)| peer)
 }

@@ -129,20 +129,23 @@ fn digest(sum: &Xxh3) -> String {
 /// See [`BackupError`].
 pub fn read(path: &Path) -> Result<Vec<Object>, BackupError> {
     let text = std::fs::read(path).map_err(|error| BackupError::Io(path.to_owned(), error))?;
-    let damaged = |why: String| BackupError::Damaged(path.to_owned(), why);
-    let lines = whole(&text).map_err(damaged)?;
-    let head = lines
-        .first()
-        .ok_or_else(|| damaged("it is empty".to_owned()))?;
-    let head: Head = serde_json::from_slice(head).map_err(|error| damaged(error.to_string()))?;
-    if head.sextant != NAME || head.rows != lines.len() - 1 {
-        return Err(damaged("its first line says something else".to_owned()));
-    }
-    if head.format > FORMAT {
-        let (path, found) = (path.to_owned(), head.format);
+    let (format, lines) = parse(&text).map_err(|why| BackupError::Damaged(path.to_owned(), why))?;
+    if format > FORMAT {
+        let (path, found) = (path.to_owned(), format);
         return Err(BackupError::Newer { path, found });
     }
-    objects(&lines[1..], head.format).map_err(damaged)
+    objects(&lines, format).map_err(|why| BackupError::Damaged(path.to_owned(), why))
+}
+
+/// The format, and the lines after the first. On errors, why the file is damaged.
+fn parse(text: &[u8]) -> Result<(u64, Vec<&[u8]>), String> {
+    let mut lines = whole(text)?.into_iter();
+    let head = lines.next().ok_or("it is empty")?;
+    let head: Head = serde_json::from_slice(head).map_err(|error| error.to_string())?;
+    if head.sextant != NAME || head.rows != lines.len() {
+        return Err("its first line says something else".to_owned());
+    }
+    Ok((head.format, lines.collect()))
 }
 
 /// All lines but the last, whose checksum they have.
@@ -160,12 +163,12 @@ fn whole(text: &[u8]) -> Result<Vec<&[u8]>, String> {
 }
 
 fn objects(lines: &[&[u8]], format: u64) -> Result<Vec<Object>, String> {
-    let row = |line: &&[u8]| -> Result<(Vec<u8>, Value), String> {
-        let (key, object): (Value, Value) =
-            serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    let rows = lines.iter().map(|line| {
+        let (key, object): (Value, Value) = serde_json::from_slice(line)?;
         Ok((key.to_string().into_bytes(), object))
-    };
-    let rows: Rows = lines.iter().map(row).collect::<Result<_, _>>()?;
+    });
+    let rows = rows.collect::<serde_json::Result<Rows>>();
+    let rows = rows.map_err(|error| error.to_string())?;
     if rows.len() != lines.len() {
         return Err("a key is there twice".to_owned());
     }

@@ -8,7 +8,7 @@ use crate::config::NameRule;
 use crate::seat::{Claimant, Seat};
 use crate::stream::Incoming;
 use rust_openflow::{Connection, ConnectionError, Options};
-use sextant_model::{Chassis, ChassisId, Facts};
+use sextant_model::{ChassisId, Facts};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -106,10 +106,9 @@ fn owner(
     let shown = facts.chassis_of_datapath(datapath_id);
     let rule = context.rules.now().names;
     // Where another controller owns it, its database is connected here too.
-    let is_known = |chassis: &&Arc<Chassis>| {
+    let observed = shown.filter(|chassis| {
         chassis.observed || context.tenures.are_shared() && context.databases.is_taken(&chassis.id)
-    };
-    let observed = shown.filter(is_known);
+    });
     let shown: Vec<&ChassisId> = observed.map(|chassis| &chassis.id).collect();
     let [first, rest @ ..] = &shown[..] else {
         let is_known = facts.chassis_of_datapath(datapath_id).next().is_some();
@@ -118,26 +117,39 @@ fn owner(
             false => DatapathOwner::Unknown,
         };
     };
-    let is_its = |chassis: &&&ChassisId| {
+    let is_only = rest.is_empty();
+    let its = shown.iter().find(|chassis| {
         let database = context.databases.known(chassis);
-        let Some(names) = claimant.names() else {
-            let here = |database: Claimant| database.address() == claimant.address();
-            return rest.is_empty() || database.is_some_and(here);
-        };
-        let named = rule.allows(Some(names), chassis.as_str());
-        let one_holder = |database: Claimant| match rule {
-            NameRule::Certificate => {
-                let also = database.names();
-                also.is_some_and(|also| also.has(chassis.as_str()))
+        match (claimant.names(), database) {
+            (None, None) => is_only,
+            (None, Some(database)) => is_only || database.address() == claimant.address(),
+            (names, None) => rule.allows(names, chassis.as_str()),
+            (names, Some(database)) => {
+                rule.allows(names, chassis.as_str())
+                    && is_one_holder(rule, chassis, claimant, &database)
             }
-            // Many may have been given one name, with ` id:` to tell them apart.
-            NameRule::Any => database.names() == Some(names) || database.is_same_machine(claimant),
-        };
-        named && database.is_none_or(one_holder)
-    };
-    match shown.iter().find(is_its) {
+        }
+    });
+    match its {
         Some(chassis) => DatapathOwner::Known((**chassis).clone()),
         None => DatapathOwner::Another((*first).clone()),
+    }
+}
+
+/// Whether whoever holds the hypervisor's database may also have its switch.
+fn is_one_holder(
+    rule: NameRule,
+    chassis: &ChassisId,
+    switch: &Claimant,
+    database: &Claimant,
+) -> bool {
+    match rule {
+        NameRule::Certificate => {
+            let names = database.names();
+            names.is_some_and(|names| names.has(chassis.as_str()))
+        }
+        // Many may have been given one name, with ` id:` to tell them apart.
+        NameRule::Any => database.names() == switch.names() || database.is_same_machine(switch),
     }
 }
 
@@ -177,7 +189,7 @@ mod tests {
     use crate::snapshot::Snapshot;
     use crate::snapshot::Snapshots;
     use crate::tls::Names;
-    use sextant_model::{Encap, EncapKind};
+    use sextant_model::{Chassis, Encap, EncapKind};
     use std::net::{IpAddr, Ipv6Addr};
 
     fn facts(all: &[(&str, u64)]) -> Facts {

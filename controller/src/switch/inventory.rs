@@ -30,11 +30,11 @@ impl Inventory {
     /// The flows that others have changed: those that do otherwise than is wanted, and those that it has twice.
     pub(super) fn changed(&self, wanted: &Flows) -> BTreeSet<InstalledFlow> {
         let wanted = wanted.doings();
-        let otherwise = |(flow, doing): (&InstalledFlow, &Option<Doing>)| {
-            let changed = doing.is_none_or(|doing| wanted.differ(flow, doing));
-            changed.then_some(*flow)
-        };
-        let otherwise = self.flows.iter().filter_map(otherwise);
+        let otherwise = self
+            .flows
+            .iter()
+            .filter(|(flow, doing)| doing.is_none_or(|doing| wanted.differ(flow, doing)));
+        let otherwise = otherwise.map(|(flow, _)| *flow);
         self.doubled.iter().copied().chain(otherwise).collect()
     }
 

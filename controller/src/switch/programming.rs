@@ -24,8 +24,10 @@ const MOST_ROUNDS: u32 = 64;
 
 /// Messages that delete meters.
 fn delete_meters(meters: &BTreeSet<u32>) -> Vec<Message> {
-    let delete = |meter: &u32| Message::MeterMod(MeterMod::delete(*meter));
-    meters.iter().map(delete).collect()
+    meters
+        .iter()
+        .map(|meter| Message::MeterMod(MeterMod::delete(*meter)))
+        .collect()
 }
 
 /// A change that was sent and is not confirmed yet.

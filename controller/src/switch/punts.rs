@@ -44,12 +44,11 @@ const GIVEN_UP: (u32, Duration) = (5, Duration::from_secs(60));
 impl Punts {
     /// Nothing counted yet.
     pub fn new(metrics: Metrics, history: PortHistory) -> Self {
-        let packet_ins = |punt: &str| metrics.packet_ins.with_label_values(&[punt]).local();
         Self {
-            solicitations: packet_ins("router_solicitation"),
-            dhcpv6: packet_ins("dhcpv6"),
-            dhcpv4: packet_ins("dhcpv4"),
-            icmp_errors: packet_ins("icmp_error"),
+            solicitations: packet_ins(&metrics, "router_solicitation"),
+            dhcpv6: packet_ins(&metrics, "dhcpv6"),
+            dhcpv4: packet_ins(&metrics, "dhcpv4"),
+            icmp_errors: packet_ins(&metrics, "icmp_error"),
             advertisements: metrics
                 .router_advertisements
                 .with_label_values(&[AdvertisementCause::Solicited.as_str()])
@@ -227,6 +226,10 @@ impl Punts {
             .with_label_values(&[punt, reason])
             .inc();
     }
+}
+
+fn packet_ins(metrics: &Metrics, punt: &str) -> LocalIntCounter {
+    metrics.packet_ins.with_label_values(&[punt]).local()
 }
 
 /// To the port that asked, with the tag that it wants; what asks a network goes to all of it.

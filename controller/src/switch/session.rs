@@ -24,7 +24,6 @@ use super::vigil::Vigil;
 use crate::admission::Pass;
 use crate::clock;
 use crate::metrics::{Computation, Counted};
-use crate::rules::HypervisorRules;
 use crate::seat::Seat;
 use crate::series::{GaugeSeries, Series};
 use crate::snapshot::{News, NewsListener, Snapshot, Stopping};
@@ -129,12 +128,12 @@ async fn run(
         claimant,
     } = arrived;
     let rules = context.rules.clone();
-    let may_be = |rules: HypervisorRules| rules.names.allows(claimant.names(), seat.key().as_str());
+    let barred = rules.until(|rules| rules.names.allows(claimant.names(), seat.key().as_str()));
     let _connected = Counted::new(&context.metrics.switches_connected);
     tokio::select! {
         ended = own(line, &seat, context) => ended,
         () = seat.lost() => Err(SwitchSessionError::Superseded),
-        () = rules.until(may_be) => Err(SwitchSessionError::WrongName),
+        () = barred => Err(SwitchSessionError::WrongName),
     }
 }
 
@@ -409,8 +408,9 @@ impl SwitchSession {
             return self.reconcile().await;
         }
         self.keep_vigil(now).await?;
-        let overdue = |change: &Change| change.deadline(self.context.patience) <= now;
-        if self.change.as_ref().is_some_and(overdue) {
+        let change = self.change.as_ref();
+        let deadline = change.map(|change| change.deadline(self.context.patience));
+        if deadline.is_some_and(|deadline| deadline <= now) {
             return Err(self.unanswered("a change of its flows"));
         }
         let latest = self.context.snapshots.latest();

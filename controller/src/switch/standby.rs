@@ -76,11 +76,7 @@ async fn was_read(
     context: &SwitchContext,
 ) -> Result<bool, SwitchSessionError> {
     let mut snapshots = context.snapshots.clone();
-    let is_read = |facts: &Facts| {
-        let known = facts.chassis().get(chassis);
-        known.is_some_and(|chassis| chassis.observed)
-    };
-    while !is_read(&context.snapshots.latest().facts) {
+    while !is_read(&context.snapshots.latest().facts, chassis) {
         tokio::select! {
             changed = snapshots.hypervisors_changed() => drop(changed?),
             () = tenure.changed() => return Ok(false),
@@ -151,4 +147,9 @@ pub(super) async fn resign(
     context.tenures.end(chassis, generation);
     let event = Event::Disowned(chassis.clone(), generation);
     context.events.send(event).await.map_err(|_| Stopping)
+}
+
+fn is_read(facts: &Facts, chassis: &ChassisId) -> bool {
+    let known = facts.chassis().get(chassis);
+    known.is_some_and(|chassis| chassis.observed)
 }

@@ -25,7 +25,7 @@ pub(super) async fn ask(
 ) -> Response {
     let request = match request {
         Ok(Json(request)) => request,
-        Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
+        Err(error) => return (error.status(), format!("{error}\n")).into_response(),
     };
     if !request.only_reads() {
         let why = "this page only reads: use the command on the controller\n";

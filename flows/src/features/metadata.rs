@@ -67,7 +67,6 @@ fn service_port(view: &View<'_>) -> Option<u16> {
 }
 
 fn asked(client: MetadataClient, own: IpAddr, service: u16) -> Flow {
-    let from_guest = |matches: Match| matches.with(Field::IN_PORT, client.ofport);
     let (matches, addresses) = match own {
         IpAddr::V4(own) => {
             let matches = ipv4()
@@ -87,7 +86,8 @@ fn asked(client: MetadataClient, own: IpAddr, service: u16) -> Flow {
             (matches, vec![source])
         }
     };
-    let matches = from_guest(matches)
+    let matches = matches
+        .with(Field::IN_PORT, client.ofport)
         .with(Field::IP_PROTO, protocol::TCP)
         // The host would keep fragments, and wait for the others.
         .masked(Field::IP_FRAG, 0u8, ANY_FRAGMENT)

@@ -103,14 +103,13 @@ pub(crate) fn anycast<'a>(
 ) -> impl Iterator<Item = Ipv6Addr> + use<'a> {
     let prefixes: BTreeSet<IpNet> = view.prefixes(port).collect();
     // Where a router has the first address of a prefix as its own, it is no anycast address.
-    let own = |address: &Ipv6Addr| port.ipv6_addresses().any(|(_, own)| own == *address);
     prefixes
         .into_iter()
         .filter_map(|prefix| match prefix {
             IpNet::V6(prefix) => (prefix.prefix_len() < 127).then(|| prefix.network()),
             IpNet::V4(_) => None,
         })
-        .filter(move |address| !own(address))
+        .filter(move |address| !(port.ipv6_addresses().any(|(_, own)| own == *address)))
 }
 
 /// Answers who asks for this address on a network with this MAC. Flows answer or, if the switch refuses these, the
@@ -202,13 +201,20 @@ pub(crate) fn base() -> Vec<Flow> {
     let probed = [set_flags(OVERRIDE_FLAG)];
     let solicited_anycast = [set_flags(SOLICITED_FLAG), unmark_anycast()];
     let solicited = [set_flags(SOLICITED_FLAG | OVERRIDE_FLAG)];
-    let anycast = |asks: &Match| asks.clone().masked(ADVERTISED_FLAGS.field, 1u8, 1u8);
     vec![
-        Flow::new(Stage::Advertise, advertise::ANYCAST_PROBE, anycast(&probe))
-            .apply(advertise(&probed_anycast, &to_all)),
+        Flow::new(
+            Stage::Advertise,
+            advertise::ANYCAST_PROBE,
+            for_anycast(&probe),
+        )
+        .apply(advertise(&probed_anycast, &to_all)),
         Flow::new(Stage::Advertise, advertise::PROBE, probe).apply(advertise(&probed, &to_all)),
-        Flow::new(Stage::Advertise, advertise::ANYCAST, anycast(&solicitation))
-            .apply(advertise(&solicited_anycast, &to_asker)),
+        Flow::new(
+            Stage::Advertise,
+            advertise::ANYCAST,
+            for_anycast(&solicitation),
+        )
+        .apply(advertise(&solicited_anycast, &to_asker)),
         Flow::new(Stage::Advertise, advertise::ANSWER, solicitation)
             .apply(advertise(&solicited, &to_asker)),
         Flow::new(
@@ -225,6 +231,10 @@ pub(crate) fn base() -> Vec<Flow> {
             Action::output(ports::IN_PORT),
         ]),
     ]
+}
+
+fn for_anycast(asks: &Match) -> Match {
+    asks.clone().masked(ADVERTISED_FLAGS.field, 1u8, 1u8)
 }
 
 /// Makes a solicitation an advertisement with these flags and this destination.

@@ -166,13 +166,13 @@ impl<'a> Users<'a> {
         network: &Network,
         to_mac: &Match,
     ) -> (Vec<Action>, Vec<Flow>) {
-        let ports = || self.here.iter().copied();
+        let ports = self.here.iter().copied();
         let sharding = replication::sharding(self.here.len());
         if sharding.is_whole() {
-            return (replication::here(view, ports()), vec![]);
+            return (replication::here(view, ports), vec![]);
         }
         let flows = sharding.shards().filter_map(|number| {
-            let copies = replication::here(view, of_shard(ports(), sharding, number));
+            let copies = replication::here(view, of_shard(ports.clone(), sharding, number));
             let shard = ReceiverShard::Here(number);
             shard_flow(network, replicate::SHARED, to_mac.clone(), shard, copies)
         });
@@ -187,13 +187,13 @@ impl<'a> Users<'a> {
         network: &Network,
         to_mac: &Match,
     ) -> (Vec<Action>, Vec<Flow>) {
-        let chassis = || self.chassis.iter().copied();
+        let chassis = self.chassis.iter().copied();
         let sharding = replication::sharding(self.chassis.len());
         if sharding.is_whole() || !network.network_type.is_tunnelled() {
-            return (members_elsewhere(view, network, chassis()), vec![]);
+            return (members_elsewhere(view, network, chassis), vec![]);
         }
         let flows = sharding.shards().filter_map(|number| {
-            let peers = of_shard(chassis(), sharding, number);
+            let peers = of_shard(chassis.clone(), sharding, number);
             let copies = replication::elsewhere(view, network, peers);
             let shard = ReceiverShard::Elsewhere(number);
             shard_flow(network, replicate::SHARED, to_mac.clone(), shard, copies)

@@ -95,13 +95,12 @@ impl Hash for ByObject {
 impl PartialEq for Groups {
     #[expect(clippy::disallowed_methods, reason = "all are compared")]
     fn eq(&self, other: &Self) -> bool {
-        let is_as_here = |ByObject(its): &ByObject| {
-            let here = self.shared.get(&its.object);
-            here.is_some_and(|ByObject(here)| here == its)
-        };
         self.own == other.own
             && self.shared.len() == other.shared.len()
-            && other.shared.iter().all(is_as_here)
+            && other.shared.iter().all(|ByObject(its)| {
+                let here = self.shared.get(&its.object);
+                here.is_some_and(|ByObject(here)| here == its)
+            })
     }
 }
 

@@ -50,10 +50,8 @@ impl Output {
     fn across(&self, view: &View<'_>, own: &Chassis, transport: Transport) -> OutputTarget {
         let remote = self.packet.remote();
         let mut chassis = view.facts.chassis().values();
-        let peer = chassis.find(|chassis| {
-            let mut addresses = chassis.encap.endpoints.addresses();
-            addresses.any(|address| Some(address) == remote)
-        });
+        let peer =
+            remote.and_then(|remote| chassis.find(|chassis| chassis.encap.endpoints.has(remote)));
         let arrival = peer.and_then(|peer| Some((peer, self.arrival(own, peer, transport)?)));
         arrival.map_or(OutputTarget::Underlay(remote), |(peer, packet)| {
             OutputTarget::Tunnel(peer.id.clone(), packet)

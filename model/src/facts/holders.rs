@@ -65,9 +65,10 @@ impl Holders {
         if self.of(port).count() < MOST {
             return;
         }
-        let age =
-            |(address, network): &(IpAddr, NetworkId)| self.ages.of.get(&(*network, *address));
-        if let Some((address, network)) = self.of(port).min_by_key(age) {
+        if let Some((address, network)) = self
+            .of(port)
+            .min_by_key(|(address, network)| self.ages.of.get(&(*network, *address)))
+        {
             self.remove(network, address);
         }
     }

@@ -54,29 +54,33 @@ impl Facts {
                 self.tunnels.watches.insert(chassis.clone(), watches)
             }
         };
-        let pair = |peer: &ChassisId| (chassis.clone(), peer.clone());
         for peer in before.iter().flat_map(|before| before.keys()) {
-            self.tunnels.down.remove(&pair(peer));
+            let pair = (chassis.clone(), peer.clone());
+            self.tunnels.down.remove(&pair);
         }
         let silent = watches
             .iter()
             .filter(|(_, watch)| watch.state == TunnelState::Down);
-        self.tunnels.down.extend(silent.map(|(peer, _)| pair(peer)));
+        let down = silent.map(|(peer, _)| (chassis.clone(), peer.clone()));
+        self.tunnels.down.extend(down);
     }
 
     /// How many pairs of hypervisors have no working tunnel. Either they share no IP version, or one hears nothing from
     /// the other by BFD. Hypervisors that are gone do not count.
     #[must_use]
     pub fn missing_tunnels(&self) -> usize {
-        let here = |id: &ChassisId| self.chassis.contains_key(id) && !self.gone().contains(id);
         let mut down = 0;
         for (one, other) in &self.tunnels.down {
             let twice = one > other && self.tunnels.down.contains(&(other.clone(), one.clone()));
-            if here(one) && here(other) && !twice {
+            if self.is_here(one) && self.is_here(other) && !twice {
                 down += 1;
             }
         }
         self.without_family + down
+    }
+
+    fn is_here(&self, id: &ChassisId) -> bool {
+        self.chassis.contains_key(id) && !self.gone().contains(id)
     }
 
     /// The hypervisors to which this one has no tunnel, since they share no IP version, by id.

@@ -161,8 +161,13 @@ impl Nat {
             Some(NatKind::Source) => SOURCE,
             Some(NatKind::Destination) => DESTINATION,
         };
-        let bit = |set: bool, bit: u16| if set { bit } else { 0 };
-        kind | bit(self.persistent, PERSISTENT) | bit(self.hash, HASH) | bit(self.random, RANDOM)
+        let flags = [
+            (self.persistent, PERSISTENT),
+            (self.hash, HASH),
+            (self.random, RANDOM),
+        ];
+        let set = flags.into_iter().filter(|(is_set, _)| *is_set);
+        set.fold(kind, |flags, (_, bit)| flags | bit)
     }
 
     pub(super) fn encode(&self, buffer: &mut BytesMut) {
@@ -186,14 +191,13 @@ impl Nat {
             DESTINATION => Some(NatKind::Destination),
             _ => return Ok(None),
         };
-        let bit = |bit: u16| flags & bit != 0;
         let known = flags & !(SOURCE | DESTINATION | PERSISTENT | HASH | RANDOM) == 0;
         Ok(known.then_some(Nat {
             kind,
             range,
-            persistent: bit(PERSISTENT),
-            hash: bit(HASH),
-            random: bit(RANDOM),
+            persistent: flags & PERSISTENT != 0,
+            hash: flags & HASH != 0,
+            random: flags & RANDOM != 0,
         }))
     }
 }

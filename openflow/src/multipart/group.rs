@@ -126,13 +126,11 @@ impl GroupFeatures {
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (types, capabilities) = (reader.u32()?, reader.u32()?);
-        let mut four =
-            || Ok::<_, DecodeError>([reader.u32()?, reader.u32()?, reader.u32()?, reader.u32()?]);
         Ok(GroupFeatures {
             types,
             capabilities,
-            max_groups: four()?,
-            actions: four()?,
+            max_groups: reader.u32s()?,
+            actions: reader.u32s()?,
         })
     }
 }

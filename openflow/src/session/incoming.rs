@@ -111,8 +111,10 @@ impl Session {
 
     /// An answer that has come while another one was waited for.
     fn take_answer(&mut self, asked: Xid) -> Option<Answer> {
-        let is_it = |event: &Event| matches!(event, Event::Answer { xid, .. } if *xid == asked);
-        let place = self.events.iter().position(is_it)?;
+        let place = self
+            .events
+            .iter()
+            .position(|event| matches!(event, Event::Answer { xid, .. } if *xid == asked))?;
         match self.events.remove(place)? {
             Event::Answer { answer, .. } => Some(answer),
             Event::Ready(_) | Event::Message { .. } | Event::Malformed { .. } => None,

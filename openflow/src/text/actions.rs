@@ -336,23 +336,16 @@ impl Display for Nat {
 
 impl Display for NatRange {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let address = |f: &mut Formatter<'_>, address: IpAddr| {
-            let brackets = address.is_ipv6() && self.min_port.is_some();
-            if brackets {
-                write!(f, "[{address}]")
-            } else {
-                write!(f, "{address}")
-            }
-        };
+        let with_port = self.min_port.is_some();
         if let Some(first) = self.min_address {
-            address(f, first)?;
+            write_address(f, first, with_port)?;
         }
         if let Some(last) = self
             .max_address
             .filter(|last| Some(*last) != self.min_address)
         {
             f.write_str("-")?;
-            address(f, last)?;
+            write_address(f, last, with_port)?;
         }
         if let Some(first) = self.min_port {
             write!(f, ":{first}")?;
@@ -361,6 +354,13 @@ impl Display for NatRange {
             }
         }
         Ok(())
+    }
+}
+
+fn write_address(f: &mut Formatter<'_>, address: IpAddr, with_port: bool) -> fmt::Result {
+    match address.is_ipv6() && with_port {
+        true => write!(f, "[{address}]"),
+        false => write!(f, "{address}"),
     }
 }
 

@@ -65,18 +65,22 @@ pub(super) fn meter(
     bands: &[Band],
 ) -> fmt::Result {
     number(f, meter)?;
-    let words = |f: &mut Formatter<'_>, text: String| f.write_str(&text.replace(',', " "));
-    words(f, Flags(flags_set).to_string())?;
+    words(f, &Flags(flags_set))?;
     let nameless = flags_set.0 & !MeterFlags::KNOWN.0;
     if nameless != 0 {
         write!(f, " flags:{nameless:#x}")?;
     }
     f.write_str(" bands=\n")?;
     for band in bands {
-        words(f, Described(band, flags_set).to_string())?;
+        words(f, &Described(band, flags_set))?;
         f.write_str("\n")?;
     }
     Ok(())
+}
+
+/// What has commas elsewhere, with spaces.
+fn words(f: &mut Formatter<'_>, list: &impl fmt::Display) -> fmt::Result {
+    f.write_str(&list.to_string().replace(',', " "))
 }
 
 struct Flags(MeterFlags);

@@ -178,10 +178,12 @@ impl Terms<'_> {
         ];
         places
             .into_iter()
-            .filter_map(|(field, shift)| self.find(field).map(|entry| (entry, shift)))
-            .fold((0, 0), |(value, mask), (entry, shift)| {
-                let part = |bits: u128| bits >> shift & 0xffff_ffff;
-                (value | part(entry.value), mask | part(entry.mask))
+            .filter_map(|(field, shift)| {
+                let entry = self.find(field)?;
+                Some([entry.value, entry.mask].map(|bits| bits >> shift & 0xffff_ffff))
+            })
+            .fold((0, 0), |(value, mask), [more, also]| {
+                (value | more, mask | also)
             })
     }
 

@@ -416,8 +416,10 @@ fn reasons(f: &mut Formatter<'_>, mask: u32, names: &[&str]) -> fmt::Result {
     if mask == 0 {
         return f.write_str(" (off)");
     }
-    let set = |bit: &usize| mask & 1 << bit != 0;
-    let named = names.iter().enumerate().filter(|(bit, _)| set(bit));
+    let named = names
+        .iter()
+        .enumerate()
+        .filter(|(bit, _)| mask & 1 << bit != 0);
     named
         .map(|(_, name)| name)
         .try_for_each(|name| write!(f, " {name}"))

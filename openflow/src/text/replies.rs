@@ -145,10 +145,9 @@ pub(super) fn reply(f: &mut Formatter<'_>, body: &MultipartBody) -> fmt::Result 
 
 /// Tables that count the same as the one before are told together.
 fn table_stats(f: &mut Formatter<'_>, tables: &[TableStats]) -> fmt::Result {
-    let same = |a: &TableStats, b: &TableStats| {
-        (a.active, a.lookups, a.matched) == (b.active, b.lookups, b.matched)
-    };
-    for run in tables.chunk_by(same) {
+    let runs = tables
+        .chunk_by(|a, b| (a.active, a.lookups, a.matched) == (b.active, b.lookups, b.matched));
+    for run in runs {
         let Some((first, rest)) = run.split_first() else {
             continue;
         };
@@ -361,10 +360,6 @@ struct Listed<'a>(&'a TableProperty);
 
 impl Display for Listed<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let miss = |flows: &FlowKind| match flows {
-            FlowKind::Ordinary => "",
-            FlowKind::Miss => " (table miss)",
-        };
         match self.0 {
             TableProperty::Instructions(flows, list) => {
                 write!(f, "instructions{}: {}", miss(flows), features(list))
@@ -390,6 +385,13 @@ impl Display for Listed<'_> {
                 write!(f, "property {kind}: {} bytes", value.len())
             }
         }
+    }
+}
+
+fn miss(flows: &FlowKind) -> &'static str {
+    match flows {
+        FlowKind::Ordinary => "",
+        FlowKind::Miss => " (table miss)",
     }
 }
 

@@ -202,17 +202,20 @@ fn packet_type(f: &mut Formatter<'_>, value: u128, mask: u128) -> fmt::Result {
     if value == 0 && mask == 0xffff_ffff {
         return f.write_str("eth");
     }
-    let half = |f: &mut Formatter<'_>, value: u128, mask: u128| match (value, mask) {
-        (_, 0) => f.write_char('*'),
-        (0..=9, 0xffff) => write!(f, "{value}"),
-        (_, 0xffff) => write!(f, "{value:#x}"),
-        _ => write!(f, "{value:#x}/{mask:#x}"),
-    };
     f.write_str("packet_type=(")?;
     half(f, value >> 16, mask >> 16)?;
     f.write_char(',')?;
     half(f, value & 0xffff, mask & 0xffff)?;
     f.write_char(')')
+}
+
+fn half(f: &mut Formatter<'_>, value: u128, mask: u128) -> fmt::Result {
+    match (value, mask) {
+        (_, 0) => f.write_char('*'),
+        (0..=9, 0xffff) => write!(f, "{value}"),
+        (_, 0xffff) => write!(f, "{value:#x}"),
+        _ => write!(f, "{value:#x}/{mask:#x}"),
+    }
 }
 
 #[cfg(test)]

@@ -128,15 +128,12 @@ impl<'a> Dhcpv4Message<'a> {
     /// # Errors
     /// It is shorter than its fields, or BOOTP without the magic cookie.
     pub fn parse(bytes: &'a [u8], offset: usize) -> Result<Self, Malformed> {
-        let broken = |at: usize, reason| Malformed {
-            offset: offset + at,
-            reason,
-        };
         let Some((fields, rest)) = bytes.split_first_chunk::<FIELDS_LEN>() else {
-            return Err(broken(0, "DHCPv4 message shorter than its fields"));
+            let reason = "DHCPv4 message shorter than its fields";
+            return Err(Malformed::new(offset, reason));
         };
         let Some(options) = rest.strip_prefix(&MAGIC_COOKIE) else {
-            return Err(broken(FIELDS_LEN, "no magic cookie"));
+            return Err(Malformed::new(offset + FIELDS_LEN, "no magic cookie"));
         };
         let server_name = array(fields, SERVER_NAME_AT);
         let boot_file = array(fields, BOOT_FILE_AT);

@@ -132,8 +132,12 @@ impl Dhcpv4Exchange<'_> {
         else {
             return self.ignore("inform without an address");
         };
-        let near = |lease: &&Dhcpv4Lease| lease.address.contains(&client);
-        let lease = self.service.leases.iter().find(near).unwrap_or(self.first);
+        let lease = self
+            .service
+            .leases
+            .iter()
+            .find(|lease| lease.address.contains(&client))
+            .unwrap_or(self.first);
         self.answered(Dhcpv4Reply::inform(self.service, self.query, lease, client))
     }
 

@@ -47,17 +47,19 @@ impl<'a> RelayMessage<'a> {
     /// # Errors
     /// Shorter than its header, or of another type.
     pub fn parse(bytes: &'a [u8], offset: usize) -> Result<Self, Malformed> {
-        let broken = |reason| Malformed { offset, reason };
         let (&[kind, hop_count, ref addresses @ ..], options) = bytes
             .split_first_chunk::<HEADER_LEN>()
-            .ok_or_else(|| broken("relay message shorter than its header"))?;
+            .ok_or_else(|| Malformed::new(offset, "relay message shorter than its header"))?;
         let kind = match kind {
             RELAY_FORWARD => RelayKind::Forward,
             RELAY_REPLY => RelayKind::Reply,
-            _ => return Err(broken("not a relay message")),
+            _ => return Err(Malformed::new(offset, "not a relay message")),
         };
         let ([link_address, peer_address], _) = addresses.as_chunks::<16>() else {
-            return Err(broken("relay message shorter than its header"));
+            return Err(Malformed::new(
+                offset,
+                "relay message shorter than its header",
+            ));
         };
         Ok(Self {
             kind,

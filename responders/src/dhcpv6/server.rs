@@ -29,24 +29,24 @@ pub(super) fn serve(
         packet,
         query,
     };
-    let nothing = |reply| (reply, Vec::new());
-    match query.kind {
-        Dhcpv6MessageType::Solicit => Ok(nothing(exchange.solicit())),
-        Dhcpv6MessageType::Request => Ok(nothing(exchange.request())),
-        Dhcpv6MessageType::Confirm => exchange.confirm().map(nothing),
-        Dhcpv6MessageType::Renew => Ok(nothing(exchange.renew())),
-        Dhcpv6MessageType::Rebind => exchange.rebind().map(nothing),
+    let reply = match query.kind {
+        Dhcpv6MessageType::Solicit => exchange.solicit(),
+        Dhcpv6MessageType::Request => exchange.request(),
+        Dhcpv6MessageType::Confirm => exchange.confirm()?,
+        Dhcpv6MessageType::Renew => exchange.renew(),
+        Dhcpv6MessageType::Rebind => exchange.rebind()?,
         Dhcpv6MessageType::Release => {
-            Ok(exchange.give_up(|port, address| Learned::Released { port, address }))
+            return Ok(exchange.give_up(|port, address| Learned::Released { port, address }));
         }
         Dhcpv6MessageType::Decline => {
-            Ok(exchange.give_up(|port, address| Learned::Declined { port, address }))
+            return Ok(exchange.give_up(|port, address| Learned::Declined { port, address }));
         }
-        Dhcpv6MessageType::InformationRequest => Ok(nothing(exchange.information_request())),
+        Dhcpv6MessageType::InformationRequest => exchange.information_request(),
         Dhcpv6MessageType::Advertise
         | Dhcpv6MessageType::Reply
-        | Dhcpv6MessageType::Reconfigure => Err("a message that servers send"),
-    }
+        | Dhcpv6MessageType::Reconfigure => return Err("a message that servers send"),
+    };
+    Ok((reply, Vec::new()))
 }
 
 /// A message and the service that answers it.

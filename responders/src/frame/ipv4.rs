@@ -1,7 +1,7 @@
 //! IPv4 in Ethernet frames (RFC 791): reading up to the upper-layer header, and writing a UDP datagram.
 
 use super::checksum::{checksum_ipv4, header_checksum};
-use super::parse::{broken, ethernet};
+use super::parse::{broken, ethernet, u16_at};
 use super::{ETHERNET_LEN, ICMP, Refusal, UDP};
 use sextant_model::MacAddr;
 use std::net::Ipv4Addr;
@@ -14,6 +14,7 @@ const FRAGMENT: u16 = 0x3fff;
 const DONT_FRAGMENT: u16 = 0x4000;
 /// Internetwork control (RFC 1812 §4.3.2.5).
 const PRECEDENCE: u8 = 0xc0;
+const SHORT: &str = "frame shorter than its IPv4 header";
 const START: usize = ETHERNET_LEN + IPV4_LEN;
 
 /// An IPv4 packet in an Ethernet frame, read up to its upper-layer header.
@@ -47,11 +48,10 @@ impl<'a> Ipv4Packet<'a> {
         }
         let packet = &frame[ETHERNET_LEN..];
         let (fixed, header) = header(packet)?;
-        let field = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
         let payload = packet
-            .get(header.len()..usize::from(field(2)))
+            .get(header.len()..usize::from(u16_at(fixed, 2)))
             .ok_or_else(|| broken(ETHERNET_LEN + 2, "IPv4 total length is not the packet's"))?;
-        if field(6) & FRAGMENT != 0 {
+        if u16_at(fixed, 6) & FRAGMENT != 0 {
             return Err(Refusal::Ignored("fragment"));
         }
         Ok(Self {
@@ -68,8 +68,9 @@ impl<'a> Ipv4Packet<'a> {
 
 /// The fixed header of a packet, and the whole header with its options.
 pub(super) fn header(packet: &[u8]) -> Result<(&[u8; IPV4_LEN], &[u8]), Refusal> {
-    let short = || broken(ETHERNET_LEN, "frame shorter than its IPv4 header");
-    let fixed = packet.first_chunk::<IPV4_LEN>().ok_or_else(short)?;
+    let Some(fixed) = packet.first_chunk::<IPV4_LEN>() else {
+        return Err(broken(ETHERNET_LEN, SHORT));
+    };
     if fixed[0] >> 4 != 4 {
         return Err(broken(ETHERNET_LEN, "IP version is not 4"));
     }
@@ -77,7 +78,9 @@ pub(super) fn header(packet: &[u8]) -> Result<(&[u8; IPV4_LEN], &[u8]), Refusal>
     if length < IPV4_LEN {
         return Err(broken(ETHERNET_LEN, "IPv4 header length below 20 octets"));
     }
-    let header = packet.get(..length).ok_or_else(short)?;
+    let Some(header) = packet.get(..length) else {
+        return Err(broken(ETHERNET_LEN, SHORT));
+    };
     if header_checksum(header) != 0 {
         return Err(broken(ETHERNET_LEN + 10, "wrong IPv4 header checksum"));
     }

@@ -147,6 +147,11 @@ fn skip_extensions(frame: &[u8], mut next_header: u8) -> Result<(u8, usize), Ref
     Err(Refusal::Ignored("too many extension headers"))
 }
 
+/// The two octets from a place on.
+pub(super) fn u16_at<const N: usize>(fields: &[u8; N], at: usize) -> u16 {
+    u16::from_be_bytes([fields[at], fields[at + 1]])
+}
+
 pub(crate) fn broken(offset: usize, reason: &'static str) -> Refusal {
     Refusal::Malformed(Malformed { offset, reason })
 }

@@ -1,7 +1,7 @@
 //! Packets that errors quote. They are read until it is clear whether an error about them is allowed.
 
 use super::ipv4::header;
-use super::parse::{MAX_EXTENSION_HEADERS, address, bounded, broken, ethernet, ipv6};
+use super::parse::{MAX_EXTENSION_HEADERS, address, bounded, broken, ethernet, ipv6, u16_at};
 use super::{ETHERNET_LEN, ICMP, ICMPV6, IPV6_LEN, Refusal};
 use sextant_model::MacAddr;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -56,22 +56,32 @@ impl<'a> Quotable<'a> {
 fn is_error(packet: &[u8], mut next_header: u8) -> Result<bool, Refusal> {
     let mut offset = IPV6_LEN;
     for _ in 0..=MAX_EXTENSION_HEADERS {
-        let short = || broken(ETHERNET_LEN + offset.min(packet.len()), "header cut short");
-        let at = |index: usize| packet.get(offset + index).copied().ok_or_else(short);
         let length = match next_header {
-            0 | 43 | 60 | 135 => 8 * (usize::from(at(1)?) + 1),
-            51 => 4 * (usize::from(at(1)?) + 2),
-            44 if u16::from_be_bytes([at(2)?, at(3)?]) >> 3 != 0 => {
+            0 | 43 | 60 | 135 => 8 * (usize::from(octet(packet, offset, 1)?) + 1),
+            51 => 4 * (usize::from(octet(packet, offset, 1)?) + 2),
+            44 if u16::from_be_bytes([octet(packet, offset, 2)?, octet(packet, offset, 3)?])
+                >> 3
+                != 0 =>
+            {
                 return Err(Refusal::Ignored("a fragment other than the first"));
             }
             44 => 8,
-            ICMPV6 => return at(0).map(|kind| kind < INFORMATIONAL || kind == REDIRECT),
+            ICMPV6 => {
+                return octet(packet, offset, 0)
+                    .map(|kind| kind < INFORMATIONAL || kind == REDIRECT);
+            }
             _ => return Ok(false),
         };
-        next_header = at(0)?;
+        next_header = octet(packet, offset, 0)?;
         offset += length;
     }
     Err(Refusal::Ignored("too many extension headers"))
+}
+
+/// An octet of the header that begins at `header`.
+fn octet(packet: &[u8], header: usize, index: usize) -> Result<u8, Refusal> {
+    let octet = packet.get(header + index).copied();
+    octet.ok_or_else(|| broken(ETHERNET_LEN + header.min(packet.len()), "header cut short"))
 }
 
 /// An IPv4 packet about which an error is allowed, as far as the packet itself shows.
@@ -104,12 +114,14 @@ impl<'a> QuotableIpv4<'a> {
         }
         let packet = &frame[ETHERNET_LEN..];
         let (fixed, whole_header) = header(packet)?;
-        let field = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
-        let length = usize::from(field(2));
-        let inconsistent = || broken(ETHERNET_LEN + 2, "IPv4 total length is not the packet's");
-        let bytes = packet.get(..length).ok_or_else(inconsistent)?;
-        let payload = bytes.get(whole_header.len()..).ok_or_else(inconsistent)?;
-        if field(6) & 0x1fff != 0 {
+        let length = usize::from(u16_at(fixed, 2));
+        let bytes = packet.get(..length);
+        let payload = bytes.and_then(|bytes| bytes.get(whole_header.len()..));
+        let (Some(bytes), Some(payload)) = (bytes, payload) else {
+            let reason = "IPv4 total length is not the packet's";
+            return Err(broken(ETHERNET_LEN + 2, reason));
+        };
+        if u16_at(fixed, 6) & 0x1fff != 0 {
             return Err(Refusal::Ignored("a fragment other than the first"));
         }
         let kind = payload.first();
@@ -121,7 +133,7 @@ impl<'a> QuotableIpv4<'a> {
             source: Ipv4Addr::new(fixed[12], fixed[13], fixed[14], fixed[15]),
             destination: Ipv4Addr::new(fixed[16], fixed[17], fixed[18], fixed[19]),
             protocol: fixed[9],
-            whole: field(6) & 0x4000 != 0,
+            whole: u16_at(fixed, 6) & 0x4000 != 0,
             bytes,
         })
     }

@@ -1,6 +1,7 @@
 //! The upper layers that are answered, ICMPv6 and UDP, checked against their checksum.
 
 use super::checksum::{checksum, checksum_ipv4};
+use super::parse::u16_at;
 use super::{ICMPV6, Ipv4Packet, Ipv6Packet, Refusal, UDP};
 use crate::answer::Malformed;
 
@@ -106,14 +107,13 @@ fn open(payload: &[u8], offset: usize) -> Result<(&[u8], u16), Refusal> {
     let Some((header, _)) = payload.split_first_chunk::<8>() else {
         return Err(wrong(offset, "UDP header cut short"));
     };
-    let field = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
     let datagram = payload
-        .get(..usize::from(field(4)))
+        .get(..usize::from(u16_at(header, 4)))
         .ok_or_else(|| wrong(offset + 4, "UDP length past the packet's end"))?;
     if datagram.len() < header.len() {
         return Err(wrong(offset + 4, "UDP length shorter than its header"));
     }
-    Ok((datagram, field(6)))
+    Ok((datagram, u16_at(header, 6)))
 }
 
 fn broken(packet: &Ipv6Packet<'_>, at: usize, reason: &'static str) -> Refusal {

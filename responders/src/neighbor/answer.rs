@@ -50,25 +50,22 @@ pub(crate) fn answer(known: &KnownNeighbor, packet: &Ipv6Packet<'_>) -> Answer {
 
 /// The target of a message that passes the validity checks of RFC 4861 §7.1.1.
 fn target(packet: &Ipv6Packet<'_>, message: &Icmpv6Message<'_>) -> Result<Ipv6Addr, Malformed> {
-    let broken = |offset, reason| Err(Malformed { offset, reason });
     let (fields, mut options) = ndp::validate::<20>(packet, message)?;
     let (_reserved, target) = fields.split_at(4);
     let target: [u8; 16] = target.try_into().unwrap_or_default();
     let target = Ipv6Addr::from(target);
     if target.is_multicast() {
-        return broken(message.offset + 4, "multicast target");
+        return Err(Malformed::new(message.offset + 4, "multicast target"));
     }
     let start = options.offset();
     for option in &mut options {
         if option?.kind == ndp::SOURCE_LINK_LAYER && packet.source.is_unspecified() {
-            return broken(
-                start,
-                "source link-layer address of a sender without address",
-            );
+            let reason = "source link-layer address of a sender without address";
+            return Err(Malformed::new(start, reason));
         }
     }
     if packet.source.is_multicast() {
-        return broken(SOURCE_AT, "multicast source");
+        return Err(Malformed::new(SOURCE_AT, "multicast source"));
     }
     Ok(target)
 }

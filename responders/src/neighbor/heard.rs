@@ -76,12 +76,11 @@ fn advertisement(
     message: &Icmpv6Message<'_>,
 ) -> Result<HeardNeighbor, Malformed> {
     let (fields, options) = ndp::validate::<20>(packet, message)?;
-    let flag = |bit: u8| fields[0] & bit != 0;
     let address = target(fields, message)?;
     let mac = link_layer(options, ndp::TARGET_LINK_LAYER)?;
-    let solicited = flag(0x40);
+    let solicited = fields[0] & 0x40 != 0;
     if solicited && packet.destination.is_multicast() {
-        return Err(broken(message.offset, "solicited, and to a group"));
+        return Err(Malformed::new(message.offset, "solicited, and to a group"));
     }
     Ok(HeardNeighbor {
         address: address.into(),
@@ -89,8 +88,8 @@ fn advertisement(
         to: packet.destination.into(),
         claim: HeardClaim::Advertised {
             solicited,
-            overrides: flag(0x20),
-            router: Some(flag(0x80)),
+            overrides: fields[0] & 0x20 != 0,
+            router: Some(fields[0] & 0x80 != 0),
         },
     })
 }
@@ -106,7 +105,7 @@ fn neighbor_solicitation(
     if packet.source.is_unspecified() && packet.destination != sextant_model::solicited_node(target)
     {
         let reason = "from no address, and not to the solicited-node group";
-        return Err(broken(DESTINATION_AT, reason).into());
+        return Err(Malformed::new(DESTINATION_AT, reason).into());
     }
     of_sender(packet, mac, None)
 }
@@ -128,10 +127,12 @@ fn of_sender(
     router: Option<bool>,
 ) -> Result<HeardNeighbor, Refusal> {
     match (packet.source.is_unspecified(), mac) {
-        (_, _) if packet.source.is_multicast() => Err(broken(SOURCE_AT, "multicast source").into()),
+        (_, _) if packet.source.is_multicast() => {
+            Err(Malformed::new(SOURCE_AT, "multicast source").into())
+        }
         (true, Some(_)) => {
             let reason = "source link-layer address of a sender without address";
-            Err(broken(SOURCE_AT, reason).into())
+            Err(Malformed::new(SOURCE_AT, reason).into())
         }
         (true, None) => Err(Refusal::Ignored("sender without address")),
         (false, None) => Err(Refusal::Ignored("sender does not say its MAC")),
@@ -153,7 +154,7 @@ fn target(fields: &[u8; 20], message: &Icmpv6Message<'_>) -> Result<Ipv6Addr, Ma
     let [_, _, _, _, octets @ ..] = *fields;
     let target = Ipv6Addr::from(octets);
     match target.is_multicast() {
-        true => Err(broken(message.offset + 4, "target is a group")),
+        true => Err(Malformed::new(message.offset + 4, "target is a group")),
         false => Ok(target),
     }
 }
@@ -166,13 +167,13 @@ fn link_layer(mut options: NdOptions<'_>, kind: u8) -> Result<Option<MacAddr>, M
         match options.next().transpose()? {
             None => return Ok(mac),
             Some(option) if option.kind == kind => {
-                mac = Some(option.mac().map_err(|reason| broken(offset, reason))?);
+                mac = Some(
+                    option
+                        .mac()
+                        .map_err(|reason| Malformed::new(offset, reason))?,
+                );
             }
             Some(_) => {}
         }
     }
-}
-
-fn broken(offset: usize, reason: &'static str) -> Malformed {
-    Malformed { offset, reason }
 }

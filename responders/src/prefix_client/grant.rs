@@ -49,21 +49,21 @@ impl HeardServer {
 
     /// Whether the server withdraws this prefix.
     pub(super) fn withdraws(&self, prefix: Ipv6Net) -> bool {
-        let of_it = |said: &&Prefix| said.prefix == prefix;
         let said = self
             .usable()
             .ok()
-            .and_then(|ours| ours.prefixes.iter().find(of_it));
+            .and_then(|ours| ours.prefixes.iter().find(|said| said.prefix == prefix));
         said.is_some_and(|said| said.valid == 0 && said.preferred == 0)
     }
 
     /// Whether it says anything valid about this prefix.
     pub(super) fn mentions(&self, prefix: Ipv6Net) -> bool {
-        let of_it = |said: &Prefix| said.prefix == prefix && said.check().is_ok();
         self.withdraws(prefix)
-            || self
-                .usable()
-                .is_ok_and(|ours| ours.prefixes.iter().any(of_it))
+            || self.usable().is_ok_and(|ours| {
+                ours.prefixes
+                    .iter()
+                    .any(|said| said.prefix == prefix && said.check().is_ok())
+            })
     }
 
     /// The lease of a prefix in it.
@@ -140,18 +140,20 @@ fn renewal((t1, t2): (u32, u32), granted: Prefix) -> (u32, u32) {
         0 => granted.valid,
         preferred => preferred,
     };
-    let t2_or = |t2: u32| if t2 == 0 { FOR_EVER } else { t2 };
     // A time at or after the end is none, since nothing is left to extend. Only the server may say that no other server
     // is to be asked.
-    let in_time = |time: u32| if time < granted.valid { time } else { 0 };
     let t1 = match granted.valid {
         FOR_EVER => t1,
-        _ => in_time(t1),
+        _ => before(t1, granted.valid),
     };
-    let t2 = if t2 == FOR_EVER { t2 } else { in_time(t2) };
+    let t2 = if t2 == FOR_EVER {
+        t2
+    } else {
+        before(t2, granted.valid)
+    };
     match (t1, t2) {
         (0, t2) => {
-            let t1 = tenths(lifetime, 5).min(t2_or(t2));
+            let t1 = tenths(lifetime, 5).min(if t2 == 0 { FOR_EVER } else { t2 });
             (
                 t1,
                 if t2 == 0 {
@@ -164,6 +166,11 @@ fn renewal((t1, t2): (u32, u32), granted: Prefix) -> (u32, u32) {
         (t1, 0) => (t1, tenths(lifetime, 8).max(t1)),
         (t1, t2) => (t1, t2),
     }
+}
+
+/// A time before the end, or 0.
+fn before(time: u32, end: u32) -> u32 {
+    if time < end { time } else { 0 }
 }
 
 fn tenths(lifetime: u32, tenths: u64) -> u32 {

@@ -162,12 +162,14 @@ impl RaOptionWriter<'_> {
     /// The first domains that fit into one option (RFC 8106 §5.2).
     fn search_domains(&mut self, domains: &[DomainName], lifetime: u32) {
         let mut room = (self.room() & !7).saturating_sub(8);
-        let fits = |name: &&DomainName| {
-            // A name on the wire is two octets longer than its text.
-            let left = room.checked_sub(name.as_str().len() + 2);
-            left.map(|left| room = left).is_some()
-        };
-        let fit = domains.iter().take_while(fits).count();
+        let fit = domains
+            .iter()
+            .take_while(|name| {
+                // A name on the wire is two octets longer than its text.
+                let left = room.checked_sub(name.as_str().len() + 2);
+                left.map(|left| room = left).is_some()
+            })
+            .count();
         if fit == 0 {
             return;
         }

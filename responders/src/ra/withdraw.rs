@@ -72,12 +72,14 @@ impl Farewell {
     /// so they stay withdrawn.
     pub fn sparing<'a>(&self, others: impl Iterator<Item = &'a Advertisement> + Clone) -> Self {
         let mut spared = self.clone();
-        let advertise = |prefix: &AdvertisedPrefix| {
-            let mut all = others.clone().flat_map(|other| &other.prefixes);
-            all.any(|other| other.prefix == prefix.prefix && other.preferred > 0)
-        };
         let prefixes = &mut spared.said.prefixes;
-        prefixes.retain(|prefix| prefix.preferred > 0 || !advertise(prefix));
+        prefixes.retain(|prefix| {
+            prefix.preferred > 0
+                || !({
+                    let mut all = others.clone().flat_map(|other| &other.prefixes);
+                    all.any(|other| other.prefix == prefix.prefix && other.preferred > 0)
+                })
+        });
         let servers = &mut spared.dns.servers;
         servers.retain(|gone| !others.clone().any(|other| other.dns_servers.contains(gone)));
         let domains = &mut spared.dns.domains;
@@ -136,9 +138,12 @@ pub fn last_word(advertisement: &Advertisement, now: i64) -> Advertisement {
 #[must_use]
 pub fn withdraw(before: &Advertisement, after: &Advertisement, now: i64) -> Advertisement {
     let mut all = after.clone();
-    let keeps =
-        |gone: &AdvertisedPrefix| after.prefixes.iter().any(|kept| kept.prefix == gone.prefix);
-    let gone = before.prefixes.iter().filter(|prefix| !keeps(prefix));
+    let gone = before.prefixes.iter().filter(|prefix| {
+        !(after
+            .prefixes
+            .iter()
+            .any(|kept| kept.prefix == prefix.prefix))
+    });
     for gone in gone.take(MOST_GONE) {
         let mut gone = *gone;
         deprecate(&mut gone, now);

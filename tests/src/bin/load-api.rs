@@ -53,28 +53,33 @@ fn main() -> ExitCode {
     exit_code(run(&Options::parse()))
 }
 
+impl Options {
+    fn wants(&self, what: Only) -> bool {
+        self.only.is_none_or(|only| only == what)
+    }
+}
+
 fn run(options: &Options) -> Result<(), LabError> {
-    let wants = |what| options.only.is_none_or(|only| only == what);
     say(format_args!(
         "{:<52} {:>10} {:>10}",
         "", "measured", "target"
     ));
-    if wants(Only::Writes) {
+    if options.wants(Only::Writes) {
         writes(options)?;
     }
-    if wants(Only::Lists) {
+    if options.wants(Only::Lists) {
         lists(options)?;
     }
-    if wants(Only::Nova) {
+    if options.wants(Only::Nova) {
         nova(options)?;
     }
-    if wants(Only::Flows) {
+    if options.wants(Only::Flows) {
         flows(options)?;
     }
-    if wants(Only::Hostile) {
+    if options.wants(Only::Hostile) {
         beside_hostile(options)?;
     }
-    if wants(Only::Memory) {
+    if options.wants(Only::Memory) {
         memory(options)?;
     }
     Ok(())
@@ -302,11 +307,10 @@ fn show(connecting: &Connecting, beside: &str) {
 fn beside_hostile(options: &Options) -> Result<(), LabError> {
     let waited = hostile(options.clients, Duration::from_secs(options.seconds))?;
     let beside = format!("beside {} hostile clients", options.clients);
-    let most = |latencies: &Latencies| milliseconds(latencies.percentile(0.99));
     row(&format!("get, {beside}, p50 ms"), p50(&waited.client), None);
     row(
         &format!("get, {beside}, p99 ms"),
-        most(&waited.client),
+        p99(&waited.client),
         Some(Target::Below(50.0)),
     );
     row(
@@ -316,7 +320,7 @@ fn beside_hostile(options: &Options) -> Result<(), LabError> {
     );
     row(
         &format!("router solicited, {beside}, p99 ms"),
-        most(&waited.guests),
+        p99(&waited.guests),
         Some(Target::Below(5.0)),
     );
     let rate = waited.answered as f64 / options.seconds as f64;
@@ -359,6 +363,10 @@ fn verdict(sign: char, target: f64, met: bool) -> String {
 
 fn p50(latencies: &Latencies) -> f64 {
     milliseconds(latencies.percentile(0.5))
+}
+
+fn p99(latencies: &Latencies) -> f64 {
+    milliseconds(latencies.percentile(0.99))
 }
 
 fn mebibytes(bytes: u64) -> f64 {

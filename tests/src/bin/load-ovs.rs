@@ -101,25 +101,28 @@ fn tell(comparison: &Comparison) {
 
 /// What a controller in one place reaches.
 fn ratios(place: &str, sextant: &Contender, ovn: Option<&Contender>, least: &Contender) -> String {
-    let rate = |contender: &Contender| contender.asked.rate();
+    let (sextant, least) = (sextant.asked.rate(), least.asked.rate());
     let beside_least = format!(
         "sextant {place}: {:.2} of the least controller's rate there",
-        rate(sextant) / rate(least)
+        sextant / least
     );
     let Some(ovn) = ovn else {
         return beside_least;
     };
     format!(
         "{beside_least}, {:.2} times OVN's; the least controller {:.2} times OVN's",
-        rate(sextant) / rate(ovn),
-        rate(least) / rate(ovn)
+        sextant / ovn.asked.rate(),
+        least / ovn.asked.rate()
     )
 }
 
 fn row(name: &str, contender: &Contender) -> String {
     let (asked, spent) = (&contender.asked, &contender.spent);
-    let each = |spent: Duration| format!("{:.2}", contender.each(spent).as_secs_f64() * 1e6);
-    let known = |spent: Option<Duration>| spent.map_or_else(|| "-".into(), each);
+    let spent = [spent.controller, spent.thread, Some(spent.switch)];
+    let [controller, thread, switch] = spent.map(|spent| match spent {
+        Some(spent) => format!("{:.2}", contender.each(spent).as_secs_f64() * 1e6),
+        None => "-".to_owned(),
+    });
     format!(
         "{name:<26} {:>7} {:>9} {:>9.0} {:>8} {:>7} {:>9} {:>11} {:>11}",
         contender.lookups,
@@ -127,8 +130,8 @@ fn row(name: &str, contender: &Contender) -> String {
         asked.rate(),
         asked.missing,
         asked.stalls,
-        known(spent.controller),
-        known(spent.thread),
-        each(spent.switch)
+        controller,
+        thread,
+        switch
     )
 }

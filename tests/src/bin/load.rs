@@ -51,6 +51,12 @@ impl Options {
         }
     }
 
+    fn measure(&self, rig: &mut Rig, question: Question, pace: Pace) -> Result<Report, LabError> {
+        let report = rig.run(self.traffic(question, pace))?;
+        say(&report);
+        Ok(report)
+    }
+
     fn window(&self) -> Pace {
         Pace::Window(self.window.into())
     }
@@ -73,11 +79,6 @@ fn run(options: &Options) -> Result<(), LabError> {
         rig.controller()?.resident as f64 / f64::from(1 << 20),
     ));
     say(Report::heading());
-    let mut tell = |question, pace| {
-        let report = rig.run(options.traffic(question, pace))?;
-        say(&report);
-        Ok::<_, LabError>(report)
-    };
     match options.ask {
         Some(ask) => {
             let question = match ask {
@@ -87,15 +88,18 @@ fn run(options: &Options) -> Result<(), LabError> {
             let pace = options
                 .rate
                 .map_or(options.window(), |rate| Pace::Rate(rate.into()));
-            tell(question, pace)?;
+            options.measure(&mut rig, question, pace)?;
         }
         None => {
-            let fastest = tell(Question::RouterSolicitation, options.window())?.rate();
-            tell(
+            let fastest = options
+                .measure(&mut rig, Question::RouterSolicitation, options.window())?
+                .rate();
+            options.measure(
+                &mut rig,
                 Question::RouterSolicitation,
                 Pace::Rate((fastest / 2.0).floor()),
             )?;
-            tell(Question::Solicit, options.window())?;
+            options.measure(&mut rig, Question::Solicit, options.window())?;
         }
     }
     Ok(())

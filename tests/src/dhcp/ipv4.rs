@@ -10,6 +10,7 @@ use crate::tools::Tools;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// What a DHCPv4 client got.
@@ -38,35 +39,29 @@ impl Dhcpv4Lease {
     /// There is no address, mask or server.
     pub fn read(lease: &DhcpLease) -> Result<Self, LabError> {
         let variables = &lease.variables;
-        let address = |name: &str| {
-            let value = word(variables, name).parse();
-            value.map_err(|_| {
-                LabError::unexpected(format!("`{name}` of a lease"), format!("{variables:?}"))
-            })
-        };
-        let first = |names: &[&str]| {
-            let mut values = names.iter().map(|name| word(variables, name));
-            values
-                .find(|value| !value.is_empty())
-                .unwrap_or_default()
-                .to_owned()
+        let routes = match word(variables, "new_rfc3442_classless_static_routes") {
+            "" => word(variables, "new_classless_static_routes"),
+            routes => routes,
         };
         Ok(Self {
-            address: address("new_ip_address")?,
-            mask: address("new_subnet_mask")?,
-            server: address("new_dhcp_server_identifier")?,
+            address: address(variables, "new_ip_address")?,
+            mask: address(variables, "new_subnet_mask")?,
+            server: address(variables, "new_dhcp_server_identifier")?,
             dns_servers: word(variables, "new_domain_name_servers")
                 .split_whitespace()
                 .filter_map(|word| word.parse().ok())
                 .collect(),
-            domain: first(&["new_domain_name"]),
-            mtu: first(&["new_interface_mtu"]),
-            routes: first(&[
-                "new_rfc3442_classless_static_routes",
-                "new_classless_static_routes",
-            ]),
+            domain: word(variables, "new_domain_name").to_owned(),
+            mtu: word(variables, "new_interface_mtu").to_owned(),
+            routes: routes.to_owned(),
         })
     }
+}
+
+fn address<T: FromStr>(variables: &BTreeMap<String, String>, name: &str) -> Result<T, LabError> {
+    let value = word(variables, name).parse();
+    value
+        .map_err(|_| LabError::unexpected(format!("`{name}` of a lease"), format!("{variables:?}")))
 }
 
 fn word<'a>(variables: &'a BTreeMap<String, String>, name: &str) -> &'a str {

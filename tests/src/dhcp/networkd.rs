@@ -36,12 +36,11 @@ impl Networkd {
     pub fn wait_link(&self, values: &[(&str, &str)], timeout: Duration) -> Result<(), LabError> {
         wait_for("systemd-networkd's link", timeout, || {
             let text = self.link().map_err(|error| error.to_string())?;
-            let says = |(name, value): &(&str, &str)| {
+            match values.iter().all(|(name, value)| {
                 let lines = text.lines().filter_map(|line| line.split_once('='));
                 let mut values = lines.filter(|(key, _)| key == name);
                 values.any(|(_, found)| found.split(' ').any(|word| word == *value))
-            };
-            match values.iter().all(says) {
+            }) {
                 true => Ok(()),
                 false => Err(format!("{text}\nlog:\n{}", self.process.log_text())),
             }

@@ -48,15 +48,10 @@ pub struct Spent {
 impl Contender {
     fn add(&mut self, asked: &Asked, before: &Spent, after: &Spent) {
         self.asked.add(asked);
-        let more = |sum: Option<Duration>, (after, before): (Duration, Duration)| {
-            sum.unwrap_or_default() + after.saturating_sub(before)
-        };
         let spent = &mut self.spent;
-        spent.switch = more(Some(spent.switch), (after.switch, before.switch));
-        let controller = after.controller.zip(before.controller);
-        spent.controller = controller.map(|both| more(spent.controller, both));
-        let thread = after.thread.zip(before.thread);
-        spent.thread = thread.map(|both| more(spent.thread, both));
+        spent.switch += after.switch.saturating_sub(before.switch);
+        add_known(&mut spent.controller, before.controller, after.controller);
+        add_known(&mut spent.thread, before.thread, after.thread);
     }
 
     /// An answer's share of something.
@@ -64,6 +59,12 @@ impl Contender {
     pub fn each(&self, all: Duration) -> Duration {
         all.div_f64((self.asked.answered as f64).max(1.0))
     }
+}
+
+/// Adds what was spent in between. Unknown before or after, it is unknown as a whole.
+fn add_known(sum: &mut Option<Duration>, before: Option<Duration>, after: Option<Duration>) {
+    let spent = after.zip(before);
+    *sum = spent.map(|(after, before)| sum.unwrap_or_default() + after.saturating_sub(before));
 }
 
 /// The guest that asks, and how; what came of it so far.
@@ -121,8 +122,9 @@ impl<'a> Bench<'a> {
             window,
             ..
         } = self.course;
-        let ask = || ask(&self.asker, time / u32::from(turns.max(1)), window);
-        let asking = self.guest.namespace().enter(ask)?;
+        let time = time / u32::from(turns.max(1));
+        let namespace = self.guest.namespace();
+        let asking = namespace.enter(|| ask(&self.asker, time, window))?;
         let asked = asking.map_err(LabError::io("ask for routers"))?;
         let after = self.spent()?;
         self.contender.add(&asked, &before, &after);
@@ -166,13 +168,17 @@ pub(super) fn stopped(program: &str) -> LabError {
 /// A table begins a line with its number, a full stop and what matched. What comes after the
 /// first sending to a controller is not before it; none, if nothing is sent.
 fn tables(trace: &str) -> Option<usize> {
-    let is_table = |line: &&str| {
-        line.trim_start()
-            .split_once(". ")
-            .is_some_and(|(number, _)| number.parse::<u8>().is_ok())
-    };
     let punt = trace.to_lowercase().find("controller")?;
-    Some(trace[..punt].lines().filter(is_table).count())
+    Some(
+        trace[..punt]
+            .lines()
+            .filter(|line| {
+                line.trim_start()
+                    .split_once(". ")
+                    .is_some_and(|(number, _)| number.parse::<u8>().is_ok())
+            })
+            .count(),
+    )
 }
 
 #[cfg(test)]

@@ -49,14 +49,14 @@ impl Clients {
     pub fn disk(&self, times: u64) -> Result<Latencies, LabError> {
         const PAGES: usize = 12 << 10;
         let path = self.controller.folder().join("disk");
-        let failed = || LabError::io(format!("write {}", path.display()));
-        let file = File::create(&path).map_err(failed())?;
+        let what = format!("write {}", path.display());
+        let file = File::create(&path).map_err(LabError::io(&what))?;
         let mut latencies = Latencies::default();
         for n in 0..times {
             let begin = Instant::now();
             file.write_all_at(&[0x5a; PAGES], n % 16 * PAGES as u64)
-                .map_err(failed())?;
-            file.sync_data().map_err(failed())?;
+                .map_err(LabError::io(&what))?;
+            file.sync_data().map_err(LabError::io(&what))?;
             latencies.add(begin.elapsed(), 1);
         }
         Ok(latencies)

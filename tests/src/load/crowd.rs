@@ -257,12 +257,12 @@ impl Crowd {
 
     /// How often all flows of a switch were computed, and what changes make of them.
     fn computations(&self) -> Result<[usize; 2], LabError> {
-        let of = |what| {
+        let [all, change] = ["all", "change"].map(|what| {
             self.metric(&format!(
                 "sextant_compute_duration_seconds_count{{of=\"{what}\"}} "
             ))
-        };
-        Ok([of("all")?, of("change")?])
+        });
+        Ok([all?, change?])
     }
 
     /// The value after this beginning of a line of the metrics; 0 without one.

@@ -194,19 +194,11 @@ impl Fleet {
     fn flows(&self) -> Result<(f64, f64), LabError> {
         let page = format!("http://{}/metrics", self.controller.addresses().metrics);
         let text = self.api.text(&page)?;
-        let sum = |series: &str| -> f64 {
-            let lines = text.lines().filter(|line| line.starts_with(series));
-            let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
-            values.sum()
-        };
-        let confirmed = |operation: &str| {
+        let [added, deleted] = ["add", "delete"].map(|operation| {
             let labels = format!("operation=\"{operation}\",outcome=\"confirmed\"");
-            sum(&format!("sextant_flow_operations_total{{{labels}}}"))
-        };
-        Ok((
-            sum("sextant_flows_wanted{"),
-            confirmed("add") - confirmed("delete"),
-        ))
+            sum(&text, &format!("sextant_flow_operations_total{{{labels}}}"))
+        });
+        Ok((sum(&text, "sextant_flows_wanted{"), added - deleted))
     }
 
     /// Waits until the switches have confirmed all flows that they should have, and returns how many.
@@ -237,6 +229,13 @@ impl Fleet {
     pub fn controller(&self) -> Result<Usage, LabError> {
         self.controller.usage()
     }
+}
+
+/// The sum of the values of a page of metrics whose lines start so.
+fn sum(page: &str, series: &str) -> f64 {
+    let lines = page.lines().filter(|line| line.starts_with(series));
+    let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+    values.sum()
 }
 
 /// Asks without a pause, because what is measured takes milliseconds.

@@ -53,8 +53,8 @@ pub fn hostile(clients: usize, time: Duration) -> Result<Waited, LabError> {
             let (api, stop, answered) = (rig.api()?, &stop, &answered);
             let subnet = &subnet;
             scope.spawn(move || {
-                let send = || api.request("PUT", subnet, &[], body);
-                while !stop.load(Ordering::Relaxed) && send().is_ok() {
+                while !stop.load(Ordering::Relaxed) && api.request("PUT", subnet, &[], body).is_ok()
+                {
                     answered.fetch_add(1, Ordering::Relaxed);
                 }
             });

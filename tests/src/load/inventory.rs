@@ -155,41 +155,29 @@ impl Inventory {
     /// Lists by each of the filters that are usual, with the number of ports that each finds.
     #[must_use]
     pub fn filters(&self) -> Vec<(&'static str, String, usize)> {
-        let of = |name: &str| self.sample[name].as_str().unwrap_or_default().to_owned();
-        let fixed = |name: &str| {
-            let value = self.sample["fixed_ips"][0][name].as_str();
-            format!("fixed_ips={name}%3D{}", value.unwrap_or_default())
-        };
         let network = (self.ports - 1) % OF_A_NETWORK + 1;
         // One host in `HOSTS` has each port of the same number modulo `HOSTS`.
         let first = self.ports - network;
         let on_host = self.ports.saturating_sub(first % HOSTS).div_ceil(HOSTS);
         vec![
-            ("device_id", format!("device_id={}", of("device_id")), 1),
-            ("fixed_ips, address", fixed("ip_address"), 1),
-            ("fixed_ips, subnet", fixed("subnet_id"), network),
-            (
-                "mac_address",
-                format!("mac_address={}", of("mac_address")),
-                1,
-            ),
-            ("name", format!("name={}", of("name")), 1),
-            (
-                "binding:host_id",
-                format!("binding:host_id={}", of("binding:host_id")),
-                on_host,
-            ),
-            (
-                "project_id",
-                format!("project_id={}", of("project_id")),
-                network,
-            ),
-            (
-                "network_id",
-                format!("network_id={}", of("network_id")),
-                network,
-            ),
+            ("device_id", self.sampled("device_id"), 1),
+            ("fixed_ips, address", self.fixed("ip_address"), 1),
+            ("fixed_ips, subnet", self.fixed("subnet_id"), network),
+            ("mac_address", self.sampled("mac_address"), 1),
+            ("name", self.sampled("name"), 1),
+            ("binding:host_id", self.sampled("binding:host_id"), on_host),
+            ("project_id", self.sampled("project_id"), network),
+            ("network_id", self.sampled("network_id"), network),
         ]
+    }
+
+    fn sampled(&self, name: &str) -> String {
+        format!("{name}={}", self.sample[name].as_str().unwrap_or_default())
+    }
+
+    fn fixed(&self, name: &str) -> String {
+        let value = self.sample["fixed_ips"][0][name].as_str();
+        format!("fixed_ips={name}%3D{}", value.unwrap_or_default())
     }
 
     /// Reads a list so many times, and checks how many ports it has.

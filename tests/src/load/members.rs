@@ -46,36 +46,39 @@ impl Members {
         let folder = Folder::make()?;
         let ports: Result<Vec<u16>, _> = (0..2 * size).map(|_| free_port()).collect();
         let ports = ports.map_err(LabError::io("find a free port"))?;
-        let url = |port: u16| format!("http://127.0.0.1:{port}");
         let (peers, clients) = ports.split_at(size);
         let cluster = peers.iter().enumerate();
         let cluster = cluster.map(|(n, &port)| format!("m{n}={}", url(port)));
         let cluster = cluster.collect::<Vec<_>>().join(",");
-        let launch = |(n, (&peer, &client)): (usize, (&u16, &u16))| {
-            let name = format!("m{n}");
-            let data = folder.path().join(&name);
-            let mut command = command::program("etcd");
-            command.args(SETTINGS).args(["--name", &name]);
-            command.arg("--data-dir").arg(data);
-            for (option, port) in [
-                ("listen-peer-urls", peer),
-                ("initial-advertise-peer-urls", peer),
-                ("listen-client-urls", client),
-                ("advertise-client-urls", client),
-            ] {
-                command.arg(format!("--{option}={}", url(port)));
-            }
-            command.arg(format!("--initial-cluster={cluster}"));
-            let log = folder.path().join(format!("{name}.log"));
-            Process::spawn(&mut command, &log, folder.path())
-        };
         // A member serves once there is a majority, so all are launched first.
-        let members = peers.iter().zip(clients).enumerate().map(launch);
+        let members = peers
+            .iter()
+            .zip(clients)
+            .enumerate()
+            .map(|(n, (&peer, &client))| {
+                let name = format!("m{n}");
+                let data = folder.path().join(&name);
+                let mut command = command::program("etcd");
+                command.args(SETTINGS).args(["--name", &name]);
+                command.arg("--data-dir").arg(data);
+                for (option, port) in [
+                    ("listen-peer-urls", peer),
+                    ("initial-advertise-peer-urls", peer),
+                    ("listen-client-urls", client),
+                    ("advertise-client-urls", client),
+                ] {
+                    command.arg(format!("--{option}={}", url(port)));
+                }
+                command.arg(format!("--initial-cluster={cluster}"));
+                let log = folder.path().join(format!("{name}.log"));
+                Process::spawn(&mut command, &log, folder.path())
+            });
         let mut members = members.collect::<Result<Vec<_>, _>>()?;
-        let serves = |line: &str| line.contains("serving client traffic").then_some(());
-        members
-            .iter_mut()
-            .try_for_each(|member| member.wait_line("its service", SERVING, serves))?;
+        members.iter_mut().try_for_each(|member| {
+            member.wait_line("its service", SERVING, |line| {
+                line.contains("serving client traffic").then_some(())
+            })
+        })?;
         Ok(Self {
             members,
             endpoints: clients.iter().map(|&port| url(port)).collect(),
@@ -92,4 +95,8 @@ impl Members {
         let used = self.members.iter().map(|member| Usage::of(member.pid()));
         used.map(|usage| usage.map(|usage| usage.processor())).sum()
     }
+}
+
+fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
 }

@@ -126,11 +126,10 @@ fn frame(from: End, to: End, (next, hops, at): (u8, u8, usize), mut body: Vec<u8
 
 /// The one's complement sum over pseudo-header and body (RFC 8200 §8.1).
 fn sum(source: Ipv6Addr, destination: Ipv6Addr, next: u8, body: &[u8]) -> u16 {
-    let words = |bytes: &[u8]| -> u64 {
-        let word = |pair: &[u8]| u16::from_be_bytes([pair[0], pair.get(1).map_or(0, |low| *low)]);
-        bytes.chunks(2).map(|pair| u64::from(word(pair))).sum()
-    };
-    let mut sum = words(&source.octets()) + words(&destination.octets()) + words(body);
+    let parts: [&[u8]; 3] = [&source.octets(), &destination.octets(), body];
+    let words = parts.into_iter().flat_map(|part| part.chunks(2));
+    let words = words.map(|word| [word[0], word.get(1).copied().unwrap_or(0)]);
+    let mut sum: u64 = words.map(|word| u64::from(u16::from_be_bytes(word))).sum();
     sum += body.len() as u64 + u64::from(next);
     while sum > 0xffff {
         sum = (sum & 0xffff) + (sum >> 16);
@@ -140,11 +139,8 @@ fn sum(source: Ipv6Addr, destination: Ipv6Addr, next: u8, body: &[u8]) -> u16 {
 
 /// What follows the IPv6 header of a frame to the guest, whose lengths and checksum are right.
 fn opened<'a>(guest: &Asker, frame: &'a [u8]) -> Result<&'a [u8], &'static str> {
-    let address = |at: usize| -> Option<Ipv6Addr> {
-        let octets: [u8; 16] = frame.get(at..at + 16)?.try_into().ok()?;
-        Some(octets.into())
-    };
-    let (Some(source), Some(destination)) = (address(ETHERNET + 8), address(ETHERNET + 24)) else {
+    let addresses = (address(frame, ETHERNET + 8), address(frame, ETHERNET + 24));
+    let (Some(source), Some(destination)) = addresses else {
         return Err("shorter than its headers");
     };
     let body = &frame[ETHERNET + IPV6..];
@@ -167,15 +163,23 @@ fn opened<'a>(guest: &Asker, frame: &'a [u8]) -> Result<&'a [u8], &'static str> 
     }
 }
 
+fn address(frame: &[u8], at: usize) -> Option<Ipv6Addr> {
+    let octets: [u8; 16] = frame.get(at..at + 16)?.try_into().ok()?;
+    Some(octets.into())
+}
+
 /// The prefix of the guest's address is in it (RFC 4861 §4.2, §6.1.2).
 fn check_advertisement(guest: &Asker, frame: &[u8], body: &[u8]) -> Result<(), &'static str> {
     let prefix = &guest.address.octets()[..8];
-    let has_prefix = |option: &[u8]| option[..3] == [3, 4, 64] && option[16..24] == *prefix;
     if frame[ETHERNET + 6] != ICMPV6 || body[..2] != [134, 0] {
         Err("no advertisement")
     } else if frame[ETHERNET + 7] != 255 {
         Err("with another hop limit than 255")
-    } else if !body.windows(32).skip(16).any(has_prefix) {
+    } else if !body
+        .windows(32)
+        .skip(16)
+        .any(|option| option[..3] == [3, 4, 64] && option[16..24] == *prefix)
+    {
         Err("without the guest's prefix")
     } else {
         Ok(())
@@ -184,16 +188,20 @@ fn check_advertisement(guest: &Asker, frame: &[u8], body: &[u8]) -> Result<(), &
 
 /// The transaction, the guest's DUID and its address are in it (RFC 9915 §18.2.9).
 fn check_advertise(guest: &Asker, frame: &[u8], body: &[u8]) -> Result<(), &'static str> {
-    let has = |bytes: &[u8]| body.windows(bytes.len()).any(|window| window == bytes);
     if frame[ETHERNET + 6] != UDP || body[..4] != [0x02, 0x23, 0x02, 0x22] {
         Err("not from a DHCPv6 server to its client")
     } else if body.get(8..12) != Some(&[2, 0x5e, 0x87, 0x7a]) {
         Err("no Advertise of the transaction")
-    } else if !has(&guest.duid()) || !has(&guest.address.octets()) {
+    } else if !contains(body, &guest.duid()) || !contains(body, &guest.address.octets()) {
         Err("without the guest's DUID or address")
     } else {
         Ok(())
     }
+}
+
+fn contains(body: &[u8], octets: &[u8]) -> bool {
+    let mut windows = body.windows(octets.len());
+    windows.any(|window| window == octets)
 }
 
 #[cfg(test)]

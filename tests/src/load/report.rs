@@ -88,25 +88,30 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let microseconds = |duration: Duration| duration.as_secs_f64() * 1e6;
-        let latency = |share| microseconds(self.latencies.percentile(share));
-        let memory = |usage: &Usage| usage.resident as f64 / f64::from(1 << 20);
+        let [middle, most, nearly_all] =
+            [0.5, 0.99, 0.999].map(|share| microseconds(self.latencies.percentile(share)));
         let [before, after] = &self.controller;
+        let [before, after] =
+            [before, after].map(|usage| usage.resident as f64 / f64::from(1 << 20));
         write!(
             f,
             "{:<28} {:>10} {:>10.0} {:>9.0} {:>9.0} {:>9.0} {:>9.2} {:>9.2} {:>8.1} {:>8.1}",
             self.traffic.to_string(),
             self.answers,
             self.rate(),
-            latency(0.5),
-            latency(0.99),
-            latency(0.999),
+            middle,
+            most,
+            nearly_all,
             microseconds(self.controller_time()),
             microseconds(self.generator_time()),
-            memory(before),
-            memory(after),
+            before,
+            after,
         )
     }
+}
+
+fn microseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
 }
 
 impl fmt::Display for Traffic {

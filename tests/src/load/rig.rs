@@ -165,17 +165,21 @@ impl RigHypervisor {
 
     fn lane(&mut self, traffic: Traffic, share: u64) -> Result<Lane<'_>, LabError> {
         let punts = &self.switch.punts;
-        let ask = |(ofport, guest): &(u32, Asker)| {
-            let cookie = punts.get(&(traffic.question, *ofport)).copied();
-            let missing = || LabError::unexpected("the flow that sends up a question", "missing");
-            Ask::new(
-                traffic.question,
-                *guest,
-                *ofport,
-                cookie.ok_or_else(missing)?,
-            )
-        };
-        let asks = self.guests.iter().map(ask).collect::<Result<_, _>>()?;
+        let asks = self
+            .guests
+            .iter()
+            .map(|(ofport, guest)| {
+                let cookie = punts.get(&(traffic.question, *ofport)).copied();
+                Ask::new(
+                    traffic.question,
+                    *guest,
+                    *ofport,
+                    cookie.ok_or_else(|| {
+                        LabError::unexpected("the flow that sends up a question", "missing")
+                    })?,
+                )
+            })
+            .collect::<Result<_, _>>()?;
         Ok(Lane::new(
             &mut self.switch,
             asks,

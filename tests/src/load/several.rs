@@ -64,9 +64,9 @@ impl Several {
     ) -> Result<Self, LabError> {
         let etcd = Members::start(MEMBERS)?;
         let addresses = several_addresses(controllers)?;
-        let make =
-            |(number, &addresses)| SharingController::new(number, addresses, &etcd, settle_after);
-        let controllers = (1..).zip(&addresses).map(make);
+        let controllers = (1..).zip(&addresses).map(|(number, &addresses)| {
+            SharingController::new(number, addresses, &etcd, settle_after)
+        });
         let mut controllers = controllers.collect::<Result<Vec<_>, _>>()?;
         controllers
             .iter_mut()
@@ -176,8 +176,8 @@ impl Several {
             self.pause(Instant::now())?;
         }
         let after = self.committed()?;
-        let each = |at: usize| (after[at] - before[at]) as f64 / f64::from(times.max(1));
-        (change.commits, change.octets, change.keys) = (each(0), each(1), each(2));
+        [change.commits, change.octets, change.keys] =
+            [0, 1, 2].map(|at| (after[at] - before[at]) as f64 / f64::from(times.max(1)));
         Ok(change)
     }
 
@@ -299,12 +299,16 @@ impl Several {
             ));
         }
         let minute = 60.0 / idle.as_secs_f64();
-        let each = |after: u64, before: u64| {
+        let before = without.0;
+        let more = [memory[0], memory[1], known].into_iter();
+        let more = more.zip([before[0], before[1], before[1]]);
+        let each = more.map(|(after, before)| {
             after.saturating_sub(before) as f64 / dimensions.hypervisors as f64
-        };
+        });
+        let each = Vec::from_iter(each);
         Ok(Cost {
-            memory: [0, 1].map(|at: usize| each(memory[at], without.0[at])),
-            known: each(known, without.0[1]),
+            memory: [each[0], each[1]],
+            known: each[2],
             idle: [0, 1].map(|at: usize| {
                 let more = spending.controllers[at].saturating_sub(without.1.controllers[at]);
                 more.mul_f64(minute)

@@ -47,12 +47,16 @@ pub(super) struct SwitchConnection {
 impl SwitchConnection {
     /// Connects and says hello.
     pub(super) fn connect(controller: SocketAddr, datapath_id: u64) -> Result<Self, LabError> {
-        let failed = || LabError::io(format!("connect to {controller}"));
-        let stream = TcpStream::connect(controller).map_err(failed())?;
-        stream.set_nodelay(true).map_err(failed())?;
+        let what = format!("connect to {controller}");
+        let stream = TcpStream::connect(controller).map_err(LabError::io(&what))?;
+        stream.set_nodelay(true).map_err(LabError::io(&what))?;
         let timeout = Some(PATIENCE);
-        stream.set_read_timeout(timeout).map_err(failed())?;
-        stream.set_write_timeout(timeout).map_err(failed())?;
+        stream
+            .set_read_timeout(timeout)
+            .map_err(LabError::io(&what))?;
+        stream
+            .set_write_timeout(timeout)
+            .map_err(LabError::io(&what))?;
         let mut switch = Self {
             stream,
             datapath_id,
@@ -271,19 +275,17 @@ impl SwitchConnection {
 
 /// What a flow sends up, if it does.
 fn question(flow: &FlowMod) -> Option<Question> {
-    let is_up = |action: &Action| {
-        matches!(action, Action::Controller { .. })
-            || matches!(action, Action::Output { port, .. } if *port == ports::CONTROLLER)
-    };
     let sends_up = flow.instructions.iter().any(|instruction| {
-        matches!(instruction, Instruction::Apply(actions) if actions.iter().any(is_up))
+        matches!(instruction, Instruction::Apply(actions) if actions.iter().any(|action| {
+            matches!(action, Action::Controller { .. })
+                || matches!(action, Action::Output { port, .. } if *port == ports::CONTROLLER)
+        }))
     });
-    let is = |field, value| flow.matches.value(field) == Some(value);
     if !sends_up {
         None
-    } else if is(Field::ICMPV6_TYPE, 133) {
+    } else if flow.matches.value(Field::ICMPV6_TYPE) == Some(133) {
         Some(Question::RouterSolicitation)
-    } else if is(Field::UDP_DST, 547) {
+    } else if flow.matches.value(Field::UDP_DST) == Some(547) {
         Some(Question::Solicit)
     } else {
         None

@@ -91,15 +91,17 @@ fn beside_trivial(
         address: [0x2001, 0xdb8, 1, 0, 0xf816, 0x3eff, 0xfe00, 2].into(),
     };
     let frame = Bytes::from(advertisement(&asker));
-    let host = |place| lab.hypervisor(*TRIVIAL_HOSTS.at(place));
     std::thread::scope(|scope| {
         let frame = &frame;
         let serving = ControllerPlace::ALL.map(|place| {
             let listen = (place.address(), TRIVIAL_PORT).into();
-            let serve = move || trivial::serve(listen, SOON, frame);
-            scope.spawn(move || place.namespace(lab, host(place)).enter(serve)?)
+            scope.spawn(move || {
+                place
+                    .namespace(lab, host(lab, place))
+                    .enter(move || trivial::serve(listen, SOON, frame))?
+            })
         });
-        let trivial = Both::try_of(|place| trivial_bench(host(place), place, asker, course));
+        let trivial = Both::try_of(|place| trivial_bench(host(lab, place), place, asker, course));
         let compared = trivial.and_then(|mut trivial| {
             for _ in 0..course.turns {
                 sextant.each(Bench::take_turn)?;
@@ -114,7 +116,7 @@ fn beside_trivial(
         });
         // Without its controller the switch hangs up, and the thread ends.
         for place in ControllerPlace::ALL {
-            host(place).vsctl(&["--if-exists", "del-br", "br-int"])?;
+            host(lab, place).vsctl(&["--if-exists", "del-br", "br-int"])?;
         }
         let served = serving.map(|thread| {
             thread
@@ -125,6 +127,10 @@ fn beside_trivial(
         served.into_iter().collect::<Result<(), _>>()?;
         Ok(compared)
     })
+}
+
+fn host(lab: &Lab, place: ControllerPlace) -> &Hypervisor {
+    lab.hypervisor(*TRIVIAL_HOSTS.at(place))
 }
 
 fn trivial_bench(

@@ -122,8 +122,12 @@ impl Ask {
             true => self.question.check(&self.guest, &packet.data),
             false => Err("not to the port that asked"),
         };
-        let what = || format!("the answer to port {}'s {:?}", self.port, self.question);
-        checked.map_err(|wrong| LabError::unexpected(what(), format!("{wrong}: {packet:?}")))
+        checked.map_err(|wrong| {
+            LabError::unexpected(
+                format!("the answer to port {}'s {:?}", self.port, self.question),
+                format!("{wrong}: {packet:?}"),
+            )
+        })
     }
 }
 

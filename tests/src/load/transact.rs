@@ -12,15 +12,17 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Does all operations on `Open_vSwitch` or none, and returns their results.
 pub(super) fn transact(socket: &Path, operations: Vec<Value>) -> Result<Vec<Value>, LabError> {
-    let failed = || LabError::io(format!("ask {}", socket.display()));
-    let mut stream = UnixStream::connect(socket).map_err(failed())?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(failed())?;
+    let what = format!("ask {}", socket.display());
+    let mut stream = UnixStream::connect(socket).map_err(LabError::io(&what))?;
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .map_err(LabError::io(&what))?;
     let mut params = vec![json!("Open_vSwitch")];
     params.extend(operations);
     let request = json!({"id": 1, "method": "transact", "params": params});
     stream
         .write_all(request.to_string().as_bytes())
-        .map_err(failed())?;
+        .map_err(LabError::io(&what))?;
     let answers = Deserializer::from_reader(BufReader::new(stream)).into_iter::<Value>();
     for answer in answers {
         let mut answer =

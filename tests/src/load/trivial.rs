@@ -18,15 +18,15 @@ pub(super) fn serve(
     patience: Duration,
     frame: &Bytes,
 ) -> Result<(), LabError> {
-    let failed = || LabError::io(format!("be a controller on {address}"));
-    let listener = TcpListener::bind(address).map_err(failed())?;
+    let what = format!("be a controller on {address}");
+    let listener = TcpListener::bind(address).map_err(LabError::io(&what))?;
     let deadline = Deadline::after(patience);
     if !deadline.wait_readable(&[listener.as_fd()])? {
         return Err(deadline.missed("a switch's connection", "none"));
     }
-    let (stream, _) = listener.accept().map_err(failed())?;
-    stream.set_nodelay(true).map_err(failed())?;
-    answer(stream, frame).map_err(failed())
+    let (stream, _) = listener.accept().map_err(LabError::io(&what))?;
+    stream.set_nodelay(true).map_err(LabError::io(&what))?;
+    answer(stream, frame).map_err(LabError::io(&what))
 }
 
 fn answer(mut stream: TcpStream, frame: &Bytes) -> std::io::Result<()> {

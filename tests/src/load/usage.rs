@@ -22,15 +22,15 @@ impl Usage {
     /// # Errors
     /// [`LabError::Io`] when there is no such process.
     pub fn of(pid: u32) -> Result<Self, LabError> {
-        let read = |name| {
+        let [stat, status] = ["stat", "status"].map(|name| {
             let path = format!("/proc/{pid}/{name}");
             fs::read_to_string(&path).map_err(LabError::io(format!("read {path}")))
+        });
+        let (stat, status) = (stat?, status?);
+        let known = processor_time(&stat).zip(resident(&status));
+        let Some(((user, system), resident)) = known else {
+            return Err(LabError::unexpected(format!("/proc/{pid}"), &stat));
         };
-        let stat = read("stat")?;
-        let status = read("status")?;
-        let odd = || LabError::unexpected(format!("/proc/{pid}"), &stat);
-        let (user, system) = processor_time(&stat).ok_or_else(odd)?;
-        let resident = resident(&status).ok_or_else(odd)?;
         Ok(Self {
             user,
             system,
@@ -74,13 +74,13 @@ impl Usage {
 /// Fields 14 and 15; the program's name before them may hold anything.
 fn processor_time(stat: &str) -> Option<(Duration, Duration)> {
     let (_, fields) = stat.rsplit_once(')')?;
-    let mut fields = fields.split_whitespace().skip(11);
+    let fields = fields.split_whitespace().skip(11);
     let ticks = rustix::param::clock_ticks_per_second();
-    let mut time = || {
-        let used: u64 = fields.next()?.parse().ok()?;
+    let mut times = fields.map(|used| {
+        let used: u64 = used.parse().ok()?;
         Some(Duration::from_millis(used * 1000 / ticks.max(1)))
-    };
-    Some((time()?, time()?))
+    });
+    times.next()?.zip(times.next()?)
 }
 
 fn resident(status: &str) -> Option<u64> {

@@ -161,8 +161,9 @@ impl Site {
             guest.wait_address(ipv6(port), SOON)?;
             guest.wait_default_route(SOON)?;
         }
-        let count = |plugged: Vec<_>| Failure::Observed(format!("{} guests", plugged.len()));
-        plugged.try_into().map_err(count)
+        plugged
+            .try_into()
+            .map_err(|plugged: Vec<Plugged>| Failure::Observed(format!("{} guests", plugged.len())))
     }
 
     /// A guest that lets everybody talk to it, with whatever addresses there are.
@@ -201,18 +202,19 @@ impl Site {
 
 /// A group with a rule for each family.
 fn open_group(world: &World) -> Result<String, Failure> {
-    let created = |kind: &str, wanted: Value| -> Result<Value, Failure> {
-        let path = format!("/v2.0/{}s", kind.replace('_', "-"));
-        let (status, body) = world.lab.api().post(&path, &json!({ kind: wanted }))?;
-        ensure(status == 201, || format!("{path}: {status} {body}"))?;
-        Ok(body[kind].clone())
-    };
-    let group = created("security_group", json!({"name": "open"}))?;
+    let group = created(world, "security_group", json!({"name": "open"}))?;
     for ethertype in ["IPv4", "IPv6"] {
         let rule = json!({"security_group_id": group["id"], "direction": "ingress", "ethertype": ethertype});
-        created("security_group_rule", rule)?;
+        created(world, "security_group_rule", rule)?;
     }
     Ok(group["id"].as_str().unwrap_or_default().to_owned())
+}
+
+fn created(world: &World, kind: &str, wanted: Value) -> Result<Value, Failure> {
+    let path = format!("/v2.0/{}s", kind.replace('_', "-"));
+    let (status, body) = world.lab.api().post(&path, &json!({ kind: wanted }))?;
+    ensure(status == 201, || format!("{path}: {status} {body}"))?;
+    Ok(body[kind].clone())
 }
 
 /// The IPv4 address of a port.

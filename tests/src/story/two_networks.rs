@@ -137,11 +137,10 @@ impl DualStack {
     /// The router's address of each family, IPv6 first.
     #[must_use]
     pub fn gateways(&self) -> [String; 2] {
-        let text = |subnet: &Subnet| {
+        self.subnets.each_ref().map(|subnet| {
             let gateway = subnet.gateway;
             gateway.map_or_else(String::new, |gateway| gateway.to_string())
-        };
-        [text(&self.subnets[0]), text(&self.subnets[1])]
+        })
     }
 
     /// The router's IPv4 address.

@@ -210,12 +210,11 @@ impl World {
     pub fn reconfigure(&mut self, config: &str) -> Result<(), Failure> {
         configure(&self.lab, config)?;
         self.controller.hang_up()?;
-        let again = |line: &str| {
-            line.contains("the configuration was read again")
-                .then_some(())
-        };
         self.controller
-            .wait_line("SIGHUP to have its effect", SOON, again)?;
+            .wait_line("SIGHUP to have its effect", SOON, |line| {
+                line.contains("the configuration was read again")
+                    .then_some(())
+            })?;
         Ok(())
     }
 
@@ -267,17 +266,16 @@ impl World {
     pub fn cloud(&mut self) -> Result<&Cloud, Failure> {
         if self.cloud.is_none() {
             let router = self.lab.api().create_router("router1")?;
-            let segment =
-                |name: &str, cidr: &str, mode: &str| self.segment(&router, name, cidr, mode);
-            let (slaac, stateful, stateless) = (
-                segment("slaac", "2001:db8:a::/64", "slaac")?,
-                segment("stateful", "2001:db8:b::/64", "dhcpv6-stateful")?,
-                segment("stateless", "2001:db8:c::/64", "dhcpv6-stateless")?,
-            );
+            let [slaac, stateful, stateless] = [
+                ("slaac", "2001:db8:a::/64", "slaac"),
+                ("stateful", "2001:db8:b::/64", "dhcpv6-stateful"),
+                ("stateless", "2001:db8:c::/64", "dhcpv6-stateless"),
+            ]
+            .map(|(name, cidr, mode)| self.segment(&router, name, cidr, mode));
             self.cloud = Some(Cloud {
-                slaac,
-                stateful,
-                stateless,
+                slaac: slaac?,
+                stateful: stateful?,
+                stateless: stateless?,
                 router,
             });
         }
@@ -318,17 +316,16 @@ impl World {
         if self.guests.is_none() {
             self.join()?;
             self.cloud()?;
-            let plug = |segment: &Segment, name: &str, host| self.plug(segment, name, host);
             let Some(cloud) = &self.cloud else {
                 return Err(Failure::Observed("there is no cloud".to_owned()));
             };
             let guests = Guests {
-                slaac1: plug(&cloud.slaac, "a1", 1)?,
-                slaac1b: plug(&cloud.slaac, "a2", 1)?,
-                slaac2: plug(&cloud.slaac, "a3", 2)?,
-                stateful1: plug(&cloud.stateful, "b1", 1)?,
-                stateful2: plug(&cloud.stateful, "b2", 2)?,
-                stateless2: plug(&cloud.stateless, "c1", 2)?,
+                slaac1: self.plug(&cloud.slaac, "a1", 1)?,
+                slaac1b: self.plug(&cloud.slaac, "a2", 1)?,
+                slaac2: self.plug(&cloud.slaac, "a3", 2)?,
+                stateful1: self.plug(&cloud.stateful, "b1", 1)?,
+                stateful2: self.plug(&cloud.stateful, "b2", 2)?,
+                stateless2: self.plug(&cloud.stateless, "c1", 2)?,
             };
             self.guests = Some(guests);
         }

@@ -28,13 +28,14 @@ fn open(target: Ipv6Addr) -> io::Result<(Send, Receive)> {
     let socket = socket()?;
     let mut receiving = socket.try_clone()?;
     let to: SockAddr = SocketAddrV6::new(target, 0, 0, 0).into();
-    let send = move |number: u32| socket.send_to(&request(stream, number), &to).map(drop);
     let mut buffer = [0; 2048];
-    let receive = move || {
-        let length = receiving.read(&mut buffer)?;
-        Ok(reply(stream, &buffer[..length]))
-    };
-    Ok((Box::new(send), Box::new(receive)))
+    Ok((
+        Box::new(move |number| socket.send_to(&request(stream, number), &to).map(drop)),
+        Box::new(move || {
+            let length = receiving.read(&mut buffer)?;
+            Ok(reply(stream, &buffer[..length]))
+        }),
+    ))
 }
 
 fn socket() -> io::Result<Socket> {

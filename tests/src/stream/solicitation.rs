@@ -41,16 +41,17 @@ fn open(mac: [u8; 6]) -> io::Result<(Send, Receive)> {
     // The kernel writes its checksum.
     let question = [&[SOLICITATION, 0, 0, 0, 0, 0, 0, 0, 1, 1], &mac[..]].concat();
     let to: SockAddr = SocketAddrV6::new(ALL_ROUTERS, 0, 0, 0).into();
-    let send = move |_| socket.send_to(&question, &to).map(drop);
     let mut buffer = [0; 2048];
     let mut answers = 0;
-    let receive = move || {
-        let length = receiving.read(&mut buffer)?;
-        let answer = is_answer(mac, &buffer[..length]).then_some(answers);
-        answers += u32::from(answer.is_some());
-        Ok(answer)
-    };
-    Ok((Box::new(send), Box::new(receive)))
+    Ok((
+        Box::new(move |_| socket.send_to(&question, &to).map(drop)),
+        Box::new(move || {
+            let length = receiving.read(&mut buffer)?;
+            let answer = is_answer(mac, &buffer[..length]).then_some(answers);
+            answers += u32::from(answer.is_some());
+            Ok(answer)
+        }),
+    ))
 }
 
 fn sending() -> io::Result<Socket> {

@@ -266,8 +266,9 @@ macro_rules! attributes {
     (@required required $field:ident $type:ty) => {
         /// The value, which a request to make the resource has to contain.
         pub(crate) fn $field(&self) -> Result<$type, $crate::api::contract::error::ApiError> {
-            let missing = || $crate::api::contract::error::ApiError::missing(stringify!($field));
-            self.$field.clone().ok_or_else(missing)
+            self.$field.clone().ok_or_else(|| {
+                $crate::api::contract::error::ApiError::missing(stringify!($field))
+            })
         }
     };
     (@required $way:ident $field:ident $type:ty) => {};

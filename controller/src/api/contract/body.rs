@@ -60,11 +60,10 @@ impl<R: Resource> Body<R> {
 }
 
 fn refuse_unknown<R: Resource>(given: &Map<String, Value>) -> Result<(), ApiError> {
-    let known = |name: &str| R::attributes().any(|attribute| attribute.is_known_as(name));
     let unknown: Vec<&str> = given
         .keys()
         .map(String::as_str)
-        .filter(|name| !known(name))
+        .filter(|name| !R::attributes().any(|attribute| attribute.is_known_as(name)))
         .collect();
     if unknown.is_empty() {
         Ok(())

@@ -42,13 +42,12 @@ impl Roles {
 
     /// The roles of these names, in any case. Unknown names grant nothing.
     pub(crate) fn named<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        let known = |name: &str| {
-            let found = ROLES
+        let known = names.flat_map(|name| {
+            ROLES
                 .iter()
-                .find(|(role, _)| name.eq_ignore_ascii_case(role));
-            found.map_or(0, |(_, roles)| roles.0)
-        };
-        Self(names.map(known).fold(0, |all, roles| all | roles))
+                .filter(|(role, _)| name.eq_ignore_ascii_case(role))
+        });
+        Self(known.fold(0, |all, (_, roles)| all | roles.0))
     }
 }
 

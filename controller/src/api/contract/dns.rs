@@ -82,24 +82,29 @@ fn are_labels(labels: &str) -> bool {
 }
 
 fn is_label(label: &str) -> bool {
-    let known = |letter: u8| letter.is_ascii_alphanumeric() || letter == b'-';
     (1..=LONGEST_LABEL).contains(&label.len())
-        && label.bytes().all(known)
+        && label
+            .bytes()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == b'-')
         && !label.starts_with('-')
         && !label.ends_with('-')
 }
 
 /// The name of each address: the guest's, or one that follows from the address.
 pub(crate) fn assignment(port: &Port, domain: &str) -> Vec<Value> {
-    let of = |address: IpAddr| {
-        let made = || format!("host-{}", address.to_string().replace(['.', ':'], "-"));
-        let hostname = match port.dns_name.as_str() {
-            "" => made(),
-            name => name.to_owned(),
-        };
-        let full_name = in_domain(&hostname, domain);
-        json!({"ip_address": address, "hostname": hostname, "fqdn": full_name})
-    };
     let addresses = port.fixed_ips.iter().map(|fixed| fixed.ip_address);
-    addresses.map(of).collect()
+    addresses
+        .map(|address| {
+            let hostname = hostname(port, address);
+            let full_name = in_domain(&hostname, domain);
+            json!({"ip_address": address, "hostname": hostname, "fqdn": full_name})
+        })
+        .collect()
+}
+
+fn hostname(port: &Port, address: IpAddr) -> String {
+    match port.dns_name.as_str() {
+        "" => format!("host-{}", address.to_string().replace(['.', ':'], "-")),
+        name => name.to_owned(),
+    }
 }

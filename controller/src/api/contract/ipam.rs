@@ -64,17 +64,20 @@ pub(crate) fn default_pools(cidr: IpNet, gateway: Option<IpAddr>) -> Vec<Allocat
     let Some((start, end)) = hosts(cidr) else {
         return Vec::new();
     };
-    let pool = |start, end| AllocationPool {
-        start: at(cidr, start),
-        end: at(cidr, end),
-    };
     match gateway.filter(|gateway| cidr.contains(gateway)).map(number) {
         Some(gateway) if (start..=end).contains(&gateway) => {
-            let below = (gateway > start).then(|| pool(start, gateway - 1));
-            let above = (gateway < end).then(|| pool(gateway + 1, end));
+            let below = (gateway > start).then(|| pool(cidr, start, gateway - 1));
+            let above = (gateway < end).then(|| pool(cidr, gateway + 1, end));
             below.into_iter().chain(above).collect()
         }
-        _ => vec![pool(start, end)],
+        _ => vec![pool(cidr, start, end)],
+    }
+}
+
+fn pool(cidr: IpNet, start: u128, end: u128) -> AllocationPool {
+    AllocationPool {
+        start: at(cidr, start),
+        end: at(cidr, end),
     }
 }
 

@@ -213,10 +213,9 @@ fn in_use(id: SubnetId) -> ApiError {
 
 fn pool(value: &Value) -> Result<AllocationPool, Invalid> {
     let pool = values::object(value, &["start", "end"], "IP pool")?;
-    let end = |name| values::address(pool.get(name).unwrap_or(&Value::Null));
     Ok(AllocationPool {
-        start: end("start")?,
-        end: end("end")?,
+        start: values::address(values::field(pool, "start"))?,
+        end: values::address(values::field(pool, "end"))?,
     })
 }
 

@@ -12,7 +12,6 @@ use crate::api::contract::error::ApiError;
 use crate::api::contract::index::{self, Ids};
 use crate::api::contract::ipam;
 use crate::api::contract::kind::Kind;
-use crate::api::contract::python;
 use crate::api::contract::rbac;
 use crate::api::contract::resource::Resource;
 use crate::api::contract::ties::Ties;
@@ -213,13 +212,7 @@ fn change(
 }
 
 fn prefixes(value: &Value) -> Result<Vec<IpNet>, Invalid> {
-    values::list(prefix)(value)
-}
-
-fn prefix(value: &Value) -> Result<IpNet, Invalid> {
-    let text = python::text(value);
-    let invalid = || Invalid::Reason(format!("'{text}' is not a valid IP subnet"));
-    values::prefix(&text).ok_or_else(invalid)
+    values::list(values::subnet)(value)
 }
 
 /// A pool's prefixes, merged into as few as possible and sorted.
@@ -251,16 +244,8 @@ fn aggregated(prefixes: &[IpNet]) -> Result<Vec<IpNet>, ApiError> {
 }
 
 fn refuse_smaller(before: &SubnetPool, after: &SubnetPool) -> Result<(), ApiError> {
-    let kept = |prefix: &IpNet| {
-        // The prefixes are sorted, and none is within another. So the one that contains a prefix is the last that does
-        // not begin after it.
-        let at = after
-            .prefixes
-            .partition_point(|other| other.network() <= prefix.network());
-        at.checked_sub(1)
-            .is_some_and(|at| after.prefixes[at].contains(prefix))
-    };
-    if before.prefixes.iter().all(kept) {
+    let mut kept = before.prefixes.iter();
+    if kept.all(|prefix| contains(after, prefix)) {
         return Ok(());
     }
     let reason = "Existing prefixes must be a subset of the new prefixes";
@@ -350,26 +335,29 @@ fn weight(cidr: IpNet) -> u64 {
     1_u64.checked_shl(u32::from(bits)).unwrap_or(u64::MAX)
 }
 
+/// Whether the pool has all addresses of a prefix.
+fn contains(pool: &SubnetPool, prefix: &IpNet) -> bool {
+    // The prefixes are sorted, and none is within another. So the one that contains a prefix is the last that does
+    // not begin after it.
+    let at = pool
+        .prefixes
+        .partition_point(|other| other.network() <= prefix.network());
+    at.checked_sub(1)
+        .is_some_and(|at| pool.prefixes[at].contains(prefix))
+}
+
 fn check_length(pool: &SubnetPool, length: u8) -> Result<(), ApiError> {
-    let refused = |kind, bound: &str, limit| {
-        let message = format!(
-            "Unable to allocate subnet with prefix length {length}, {bound} allowed prefix is {limit}."
-        );
-        Err(ApiError::bad(kind, message))
+    let (kind, bound, limit) = if length < pool.min_prefixlen {
+        let kind = "MinPrefixSubnetAllocationError";
+        (kind, "minimum", pool.min_prefixlen)
+    } else if length > pool.max_prefixlen {
+        let kind = "MaxPrefixSubnetAllocationError";
+        (kind, "maximum", pool.max_prefixlen)
+    } else {
+        return Ok(());
     };
-    if length < pool.min_prefixlen {
-        return refused(
-            "MinPrefixSubnetAllocationError",
-            "minimum",
-            pool.min_prefixlen,
-        );
-    }
-    if length > pool.max_prefixlen {
-        return refused(
-            "MaxPrefixSubnetAllocationError",
-            "maximum",
-            pool.max_prefixlen,
-        );
-    }
-    Ok(())
+    let message = format!(
+        "Unable to allocate subnet with prefix length {length}, {bound} allowed prefix is {limit}."
+    );
+    Err(ApiError::bad(kind, message))
 }

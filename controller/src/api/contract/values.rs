@@ -162,7 +162,12 @@ pub(crate) fn cidr(value: &Value) -> Parsed<IpNet> {
 }
 
 /// A prefix, or an address as the prefix of itself.
-pub(crate) fn prefix(text: &str) -> Option<IpNet> {
+pub(crate) fn subnet(value: &Value) -> Parsed<IpNet> {
+    let text = python::text(value);
+    prefix(&text).ok_or_else(|| Invalid::Reason(format!("'{text}' is not a valid IP subnet")))
+}
+
+fn prefix(text: &str) -> Option<IpNet> {
     let prefix = text
         .parse()
         .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
@@ -192,6 +197,11 @@ pub(crate) fn object<'a>(
             python::text(value)
         )),
     }
+}
+
+/// The value of a field, or null where there is none.
+pub(crate) fn field<'a>(fields: &'a Map<String, Value>, name: &str) -> &'a Value {
+    fields.get(name).unwrap_or(&Value::Null)
 }
 
 /// The body inside its envelope: `{"network": {…}}`.

@@ -2,7 +2,6 @@
 
 use crate::api::contract::action::ActionAnswer;
 use crate::api::contract::caller::Caller;
-use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::kind::Kind;
 use crate::api::contract::shown::Fields;
@@ -33,12 +32,13 @@ async fn act<A: ActionExceptions>(
     body: Stream,
 ) -> Result<Response, ApiError> {
     let action = A::read(incoming::json(&api, body, &id).await?)?;
-    let plan = |draft: &mut Draft| {
-        let with = caller.find::<A::Of>(&draft.intent, &id)?;
-        caller.may_act(&draft.intent, &*with, &action)?;
-        action.act(draft, &*with)
-    };
-    let (answer, written) = api.write(plan).await?;
+    let (answer, written) = api
+        .write(|draft| {
+            let with = caller.find::<A::Of>(&draft.intent, &id)?;
+            caller.may_act(&draft.intent, &*with, &action)?;
+            action.act(draft, &*with)
+        })
+        .await?;
     match answer {
         ActionAnswer::Value(value) => Ok(Json(value).into_response()),
         ActionAnswer::Resource => {

@@ -58,11 +58,6 @@ async fn of_router(
     let Snapshot { intent, facts, .. } = &*snapshot;
     let router = <Router as Kind>::get(intent, &id)?;
     let active = facts.gateways().get(&router.id).map(|(host, _)| host);
-    let agent = |(chassis, ha_state): (&Arc<Chassis>, &str)| {
-        let mut agent = api.agent(facts, chassis);
-        agent.insert("ha_state".to_owned(), ha_state.into());
-        agent
-    };
     let physical = router.external_gateway.as_ref().and_then(|gateway| {
         let network = intent.networks.get(&gateway.network_id)?;
         network.physical_network.as_deref()
@@ -72,9 +67,12 @@ async fn of_router(
         let can = physical.is_some_and(|physical| chassis.reaches(physical));
         (has || can).then_some((chassis, if has { "active" } else { "standby" }))
     });
-    Ok(Json(
-        json!({"agents": can_have.map(agent).collect::<Vec<_>>()}),
-    ))
+    let agents = can_have.map(|(chassis, ha_state)| {
+        let mut agent = api.agent(facts, chassis);
+        agent.insert("ha_state".to_owned(), ha_state.into());
+        agent
+    });
+    Ok(Json(json!({"agents": Vec::from_iter(agents)})))
 }
 
 async fn of_network(
@@ -123,22 +121,15 @@ async fn forget(
     let snapshot = api.snapshots.latest();
     let found = find(&snapshot.facts, (&caller, "delete_agent"), &id)?;
     let chassis = found.id.clone();
-    let stopping = || ApiError::unavailable("the process is stopping");
     let hypervisors = api.hypervisors.as_ref().ok_or_else(stopping)?;
-    let connected = || {
-        ApiError::conflict(
-            "AgentInUse",
-            format!("Agent {id} is alive: hypervisor {chassis} is connected."),
-        )
-    };
     if is_owned_elsewhere(hypervisors, &snapshot.facts, &found) {
-        return Err(connected());
+        return Err(alive(&id, &chassis));
     }
     let _changing = abandon::begin_change()?;
     let _seat = hypervisors
         .seats
         .take(&chassis, NOBODY)
-        .map_err(|_| connected())?;
+        .map_err(|_| alive(&id, &chassis))?;
     hypervisors.seats.forget(&chassis);
     let left = Event::HypervisorLeft(chassis.clone());
     hypervisors
@@ -151,6 +142,17 @@ async fn forget(
         snapshots.changed().await?;
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn stopping() -> ApiError {
+    ApiError::unavailable("the process is stopping")
+}
+
+fn alive(agent: &str, chassis: &ChassisId) -> ApiError {
+    ApiError::conflict(
+        "AgentInUse",
+        format!("Agent {agent} is alive: hypervisor {chassis} is connected."),
+    )
 }
 
 fn refuse_others(caller: &Caller, rule: &str) -> Result<(), ApiError> {

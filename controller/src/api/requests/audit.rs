@@ -23,13 +23,9 @@ pub(crate) struct CallerName {
 
 impl CallerName {
     pub(crate) fn named(headers: &HeaderMap) -> Self {
-        let text = |name| {
-            let value = headers.get(name)?.to_str().ok()?.trim();
-            Some(shortened(value).to_owned()).filter(|value| !value.is_empty())
-        };
         Self {
-            user: text("x-user-id"),
-            project: text("x-project-id"),
+            user: text(headers, "x-user-id"),
+            project: text(headers, "x-project-id"),
         }
     }
 
@@ -40,6 +36,11 @@ impl CallerName {
             project: project.map(|project| shortened(project).to_owned()),
         }
     }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?.to_str().ok()?.trim();
+    Some(shortened(value).to_owned()).filter(|value| !value.is_empty())
 }
 
 /// A request that was answered.

@@ -47,8 +47,8 @@ impl Api {
         // At most `WRITERS_AT_ONCE` writers, since quotas rely on that number.
         let _place = self.writers.take().await;
         let (api, plan) = (self, &plan);
-        let planned = move || api.gate.pass(move || api.plan(plan));
-        self.write_by(planned, TOGETHER).await
+        self.write_by(move || api.gate.pass(move || api.plan(plan)), TOGETHER)
+            .await
     }
 
     /// The same for a write that no request asks for. It waits for no request, except for its turn alone if it keeps
@@ -57,12 +57,7 @@ impl Api {
         &self,
         plan: impl Fn(&mut Draft) -> Result<T, ApiError> + Clone + Send + 'static,
     ) -> Result<(T, Written), ApiError> {
-        let planned = || {
-            let (api, plan) = (self.clone(), plan.clone());
-            let planned = spawn_blocking(move || api.plan(plan));
-            async move { planned.await.unwrap_or_else(|error| Err(ended(&error))) }
-        };
-        self.write_by(planned, 0).await
+        self.write_by(|| self.plan_apart(plan.clone()), 0).await
     }
 
     /// Plans and commits until it succeeds. Before attempt `together` it takes a turn beside others, from [`TOGETHER`] on
@@ -103,6 +98,15 @@ impl Api {
         Err(ApiError::unavailable(
             "Others keep changing what this request rests on; try again.",
         ))
+    }
+
+    async fn plan_apart<T: Send + 'static>(
+        &self,
+        plan: impl Fn(&mut Draft) -> Result<T, ApiError> + Send + 'static,
+    ) -> Result<(T, Draft), ApiError> {
+        let api = self.clone();
+        let planned = spawn_blocking(move || api.plan(plan)).await;
+        planned.unwrap_or_else(|error| Err(ended(&error)))
     }
 
     fn plan<T>(

@@ -367,12 +367,11 @@ async fn versions(headers: HeaderMap) -> Json<Value> {
 
 async fn resources(headers: HeaderMap) -> Json<Value> {
     let origin = incoming::origin(&headers);
-    let resource = |name: &str| {
+    let resources = ["network", "subnet", "subnetpool", "port"].map(|name| {
         let collection = format!("{name}s");
         let href = format!("{origin}/v2.0/{collection}");
         json!({"name": name, "collection": collection, "links": [{"rel": "self", "href": href}]})
-    };
-    let resources = ["network", "subnet", "subnetpool", "port"].map(resource);
+    });
     Json(json!({"resources": resources}))
 }
 

@@ -14,7 +14,7 @@ use crate::keystone::{Keystone, Unidentified};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 /// The project of a caller who names none, as in Neutron without authentication.
@@ -83,10 +83,9 @@ impl Identity {
             Self::Everyone => Some(everyone(headers)),
             Self::Headers { trusted_proxies } => {
                 let from = peer?.address.ip().to_canonical();
-                let trusted = |proxy: &IpNet| proxy.contains(&from);
                 trusted_proxies
                     .iter()
-                    .any(trusted)
+                    .any(|proxy| proxy.contains(&from))
                     .then(|| named(headers))?
             }
             Self::Keystone(_) => None,
@@ -153,14 +152,12 @@ fn role_names(header: &HeaderValue) -> Vec<String> {
 
 /// The addresses of a loopback interface.
 pub fn loopback() -> Vec<IpNet> {
-    let all_of = |ip: IpAddr, length| IpNet::new(ip, length).ok();
-    [
-        all_of([127, 0, 0, 0].into(), 8),
-        all_of(IpAddr::V6(std::net::Ipv6Addr::LOCALHOST), 128),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
+    let addresses: [(IpAddr, u8); 2] = [
+        (Ipv4Addr::new(127, 0, 0, 0).into(), 8),
+        (Ipv6Addr::LOCALHOST.into(), 128),
+    ];
+    let prefixes = addresses.map(|(address, length)| IpNet::new(address, length));
+    prefixes.into_iter().flatten().collect()
 }
 
 /// Headers about the caller, those that have other names today included, and about a service that calls on the caller's
@@ -202,8 +199,9 @@ pub(super) const IDENTITY: [&str; 32] = [
 
 /// The name of a header about the caller that comes twice.
 fn repeated(headers: &HeaderMap) -> Option<&'static str> {
-    let twice = |name: &&str| headers.get_all(*name).iter().nth(1).is_some();
-    IDENTITY.into_iter().find(twice)
+    IDENTITY
+        .into_iter()
+        .find(|name| headers.get_all(*name).iter().nth(1).is_some())
 }
 
 /// The error for a caller without a project, whose request has to name one.

@@ -110,27 +110,27 @@ async fn show(
 }
 
 fn availability(intent: &Intent, network: &Network, versions: Option<&[String]>) -> Availability {
-    let asked = |row: &OfSubnet| {
-        versions.is_none_or(|versions| versions.contains(&row.ip_version.number().to_string()))
-    };
     let subnets: Vec<OfSubnet> = intent
         .subnets_of(network.id)
         .map(|subnet| of_subnet(intent, subnet))
-        .filter(asked)
+        .filter(|row| {
+            versions.is_none_or(|versions| versions.contains(&row.ip_version.number().to_string()))
+        })
         .collect();
-    let sum = |number: fn(&OfSubnet) -> u128| {
-        let numbers = subnets.iter().map(number);
-        numbers.fold(0_u128, u128::saturating_add)
-    };
     Availability {
         network_id: network.id.to_string(),
         network_name: network.meta.name.clone(),
         project_id: network.meta.project_id.clone(),
         tenant_id: network.meta.project_id.clone(),
-        total_ips: sum(|subnet| subnet.total_ips),
-        used_ips: sum(|subnet| subnet.used_ips),
+        total_ips: sum(&subnets, |subnet| subnet.total_ips),
+        used_ips: sum(&subnets, |subnet| subnet.used_ips),
         subnet_ip_availability: subnets,
     }
+}
+
+fn sum(subnets: &[OfSubnet], number: fn(&OfSubnet) -> u128) -> u128 {
+    let numbers = subnets.iter().map(number);
+    numbers.fold(0, u128::saturating_add)
 }
 
 /// As in Neutron, all addresses of a subnet without pools count.

@@ -194,8 +194,10 @@ pub(crate) async fn identify(State(api): State<Api>, mut request: Request, next:
 
 /// Who takes turns: the caller's project, or the user who calls for none.
 fn line(caller: &Caller, name: &CallerName) -> Option<String> {
-    let user = || Some(format!("user {}", name.user.as_ref()?));
-    caller.project.clone().or_else(user)
+    caller
+        .project
+        .clone()
+        .or_else(|| Some(format!("user {}", name.user.as_ref()?)))
 }
 
 /// In keystonemiddleware's words.

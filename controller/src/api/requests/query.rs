@@ -67,24 +67,18 @@ impl<Id: Copy> ShownPage<Id> {
 impl<R: Resource> Query<R> {
     /// The query of a list of these resources.
     pub(crate) fn of(given: Vec<(String, String)>) -> Result<Self, ApiError> {
-        let all = |name: &str| -> Vec<String> {
-            let named = given
-                .iter()
-                .filter(|(given, value)| given == name && !value.is_empty());
-            named.map(|(_, value)| value.clone()).collect()
-        };
-        let last = |name: &str| all(name).pop();
         let conditions = conditions::<R>(&given)?;
         Ok(Self {
             conditions,
-            fields: all("fields"),
-            order: order::<R>(&all("sort_key"), &all("sort_dir"))?,
-            limit: last("limit")
+            fields: all(&given, "fields"),
+            order: order::<R>(&all(&given, "sort_key"), &all(&given, "sort_dir"))?,
+            limit: last(&given, "limit")
                 .map(|limit| parse::limit(&limit))
                 .transpose()?
                 .filter(|limit| *limit > 0),
-            marker: last("marker"),
-            reverse: last("page_reverse").is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            marker: last(&given, "marker"),
+            reverse: last(&given, "page_reverse")
+                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
             given,
         })
     }
@@ -191,6 +185,18 @@ impl<R: Resource> Query<R> {
         }
         format!("{link}?{}", pairs.join("&"))
     }
+}
+
+/// The values that a name is given, without empty ones.
+fn all(given: &[(String, String)], name: &str) -> Vec<String> {
+    let named = given
+        .iter()
+        .filter(|(given, value)| given == name && !value.is_empty());
+    named.map(|(_, value)| value.clone()).collect()
+}
+
+fn last(given: &[(String, String)], name: &str) -> Option<String> {
+    all(given, name).pop()
 }
 
 /// The value of an attribute. Null if it is not shown.

@@ -132,8 +132,7 @@ async fn update(
         incoming::json(&api, body, &project).await?,
         "quota",
     )?)?;
-    let plan = |draft: &mut Draft| asked.store(draft, &project);
-    let ((), written) = api.write(plan).await?;
+    let ((), written) = api.write(|draft| asked.store(draft, &project)).await?;
     Ok(Json(json!({"quota": limits(&written.intent, &project)})))
 }
 
@@ -145,7 +144,7 @@ async fn delete(
     if !caller.may_do("delete_quota", Some(&project)) {
         return Err(forbidden("rule:delete_quota"));
     }
-    let plan = |draft: &mut Draft| {
+    api.write(|draft| {
         if !draft.intent.quotas.contains_key(&project) {
             return Err(ApiError::not_found(
                 "TenantQuotaNotFound",
@@ -154,9 +153,16 @@ async fn delete(
         }
         draft.delete(ObjectKey::Quota(project.clone()));
         Ok(())
-    };
-    api.write(plan).await?;
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn take_flag(given: &mut Map<String, Value>, name: &str) -> Result<bool, ApiError> {
+    let Some(value) = given.remove(name) else {
+        return Ok(false);
+    };
+    values::boolean(&value).map_err(|invalid| invalid.of(name))
 }
 
 /// A requested quota.
@@ -168,14 +174,8 @@ struct QuotaRequest {
 
 impl QuotaRequest {
     fn read(mut given: Map<String, Value>) -> Result<Self, ApiError> {
-        let mut flag = |name: &str| {
-            let value = given.remove(name);
-            let parsed = value.map(|value| values::boolean(&value)).transpose();
-            parsed
-                .map(Option::unwrap_or_default)
-                .map_err(|invalid| invalid.of(name))
-        };
-        let (force, check_limit) = (flag("force")?, flag("check_limit")?);
+        let force = take_flag(&mut given, "force")?;
+        let check_limit = take_flag(&mut given, "check_limit")?;
         let unknown: Vec<&str> = given
             .keys()
             .map(String::as_str)
@@ -187,13 +187,13 @@ impl QuotaRequest {
                 "Unrecognized attribute(s) '{names}'"
             )));
         }
-        let limit = |(name, value): (&String, &Value)| {
+        let limits = given.iter().filter_map(|(name, value)| {
             let kind = counted(name)?;
             let limit = values::between(-1, MOST)(value).map_err(|invalid| invalid.of(name));
             Some(limit.map(|limit| (kind, u64::try_from(limit).ok())))
-        };
+        });
         Ok(Self {
-            limits: given.iter().filter_map(limit).collect::<Result<_, _>>()?,
+            limits: limits.collect::<Result<_, _>>()?,
             check_limit: check_limit && !force,
         })
     }
@@ -233,8 +233,10 @@ fn limits(intent: &Intent, project: &str) -> Map<String, Value> {
 }
 
 fn of_each(value: impl Fn(Counted) -> Value) -> Map<String, Value> {
-    let named = |kind: Counted| (kind.as_str().to_owned(), value(kind));
-    Counted::ALL.into_iter().map(named).collect()
+    Counted::ALL
+        .into_iter()
+        .map(|kind| (kind.as_str().to_owned(), value(kind)))
+        .collect()
 }
 
 /// -1 means no limit.

@@ -1,6 +1,5 @@
 //! Gives a subnet another delegated prefix, which no request asks for.
 
-use crate::api::contract::draft::Draft;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::subnet::renumber::renumber;
 use crate::api::requests::api::Api;
@@ -39,8 +38,9 @@ impl Api {
         subnet: SubnetId,
         prefix: Ipv6Net,
     ) -> Result<Option<Ipv6Net>, RenumberError> {
-        let plan = move |draft: &mut Draft| renumber(draft, subnet, prefix);
-        let (before, _) = self.write_apart(plan).await?;
+        let (before, _) = self
+            .write_apart(move |draft| renumber(draft, subnet, prefix))
+            .await?;
         Ok(before)
     }
 }

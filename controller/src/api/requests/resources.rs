@@ -141,11 +141,12 @@ async fn create_one<R: Exceptions>(
     given: Map<String, Value>,
 ) -> Result<Response, ApiError> {
     let asked = [CreateRequest::<R>::read(caller, given)?];
-    let plan = |draft: &mut Draft| {
-        permit(draft, caller, &asked)?;
-        asked[0].create(draft)
-    };
-    let (id, written) = api.write(plan).await?;
+    let (id, written) = api
+        .write(|draft| {
+            permit(draft, caller, &asked)?;
+            asked[0].create(draft)
+        })
+        .await?;
     let made = R::get(&written.intent, id)?;
     let view = written.view(caller);
     Ok(answer::one(StatusCode::CREATED, &*made, view, Fields::All))
@@ -164,11 +165,12 @@ async fn create_many<R: Exceptions>(
         .into_iter()
         .map(|item| CreateRequest::<R>::read(caller, unwrapped::<R>(item)?))
         .collect::<Result<Vec<_>, _>>()?;
-    let plan = |draft: &mut Draft| -> Result<Vec<R::Id>, ApiError> {
-        permit(draft, caller, &asked)?;
-        asked.iter().map(|asked| asked.create(draft)).collect()
-    };
-    let (ids, written) = api.write(plan).await?;
+    let (ids, written) = api
+        .write(|draft| -> Result<Vec<R::Id>, ApiError> {
+            permit(draft, caller, &asked)?;
+            asked.iter().map(|asked| asked.create(draft)).collect()
+        })
+        .await?;
     let made = ids
         .iter()
         .map(|id| R::get(&written.intent, id))
@@ -246,13 +248,14 @@ async fn update<R: Exceptions>(
     let given = values::within(incoming::json(&api, body, &id).await?, R::NAME)?;
     let body = Body::<R>::update(given)?;
     let expected = incoming::expected_revision(&headers)?;
-    let plan = |draft: &mut Draft| {
-        let resource = caller.find::<R>(&draft.intent, &id)?;
-        caller.may_update(&draft.intent, &*resource, &body)?;
-        expect(&*resource, expected)?;
-        changed(&*resource, draft, &body)
-    };
-    let ((), written) = api.write(plan).await?;
+    let ((), written) = api
+        .write(|draft| {
+            let resource = caller.find::<R>(&draft.intent, &id)?;
+            caller.may_update(&draft.intent, &*resource, &body)?;
+            expect(&*resource, expected)?;
+            changed(&*resource, draft, &body)
+        })
+        .await?;
     let updated = R::get(&written.intent, &id)?;
     let view = written.view(&caller).with_numbers();
     Ok(answer::one(StatusCode::OK, &*updated, view, Fields::All))
@@ -273,7 +276,7 @@ async fn delete<R: Exceptions>(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let expected = incoming::expected_revision(&headers)?;
-    let plan = |draft: &mut Draft| {
+    api.write(|draft| {
         let resource = caller.find::<R>(&draft.intent, &id)?;
         caller.may_delete(&draft.intent, &*resource)?;
         expect(&*resource, expected)?;
@@ -282,8 +285,8 @@ async fn delete<R: Exceptions>(
             rbac::forget(draft, object);
         }
         Ok(())
-    };
-    api.write(plan).await?;
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -120,15 +120,15 @@ async fn remove<R: Resource>(
     Extension(caller): Extension<Caller>,
     Path((id, tag)): Path<(String, String)>,
 ) -> Result<Response, ApiError> {
-    let without = |tags: &BTreeSet<String>| {
+    change::<R>(&api, &caller, ("delete", &id), |tags| {
         let mut tags = tags.clone();
         if tags.remove(&tag) {
             Ok(tags)
         } else {
             Err(missing(&tag))
         }
-    };
-    change::<R>(&api, &caller, ("delete", &id), without).await?;
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -138,7 +138,7 @@ async fn change<R: Resource>(
     (verb, id): (&str, &str),
     tags: impl Fn(&BTreeSet<String>) -> Result<BTreeSet<String>, ApiError>,
 ) -> Result<BTreeSet<String>, ApiError> {
-    let plan = |draft: &mut crate::api::contract::draft::Draft| {
+    api.write(|draft| {
         let resource = caller.find::<R>(&draft.intent, id)?;
         let action = format!("{verb}_{}:tags", R::NAME);
         caller.may_by(&draft.intent, &*resource, &action)?;
@@ -151,8 +151,9 @@ async fn change<R: Resource>(
             changed.store_revised(draft);
         }
         Ok(tags)
-    };
-    api.write(plan).await.map(|(tags, _)| tags)
+    })
+    .await
+    .map(|(tags, _)| tags)
 }
 
 fn parse(tags: &Value) -> Result<BTreeSet<String>, ApiError> {

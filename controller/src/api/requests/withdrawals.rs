@@ -84,11 +84,9 @@ fn forget(draft: &mut Draft, replaced: &[Withdrawn]) {
     let from = NetworkId(Uuid::from_u128(draft.dice.random()));
     let remembered = &draft.base.intent.withdrawn;
     let some = remembered.range((from, PortId::MIN)..).take(LOOK);
-    let is_replaced = |key: &(NetworkId, PortId)| {
-        let mut keys = replaced.iter().map(|gone| (gone.network, gone.port));
-        keys.any(|replaced| replaced == *key)
-    };
-    let over = some.filter(|(key, gone)| gone.is_over(draft.now) && !is_replaced(key));
+    let replaced = replaced.iter().map(|gone| (gone.network, gone.port));
+    let replaced: BTreeSet<(NetworkId, PortId)> = replaced.collect();
+    let over = some.filter(|(key, gone)| gone.is_over(draft.now) && !replaced.contains(*key));
     let over: Vec<(NetworkId, PortId)> = over.map(|(key, _)| *key).collect();
     for (network, port) in over {
         draft.delete(ObjectKey::Withdrawn(network, port));

@@ -195,8 +195,9 @@ impl Verb for FactsVerb {
 
 impl FactsVerb {
     fn kinds(&self) -> impl Iterator<Item = FactKind> {
-        let is_asked = |kind: &FactKind| self.kinds.is_empty() || self.kinds.contains(kind);
-        KINDS.into_iter().filter(is_asked)
+        KINDS
+            .into_iter()
+            .filter(|kind| self.kinds.is_empty() || self.kinds.contains(kind))
     }
 
     fn is_about(&self, chassis: &ChassisId) -> bool {

@@ -123,17 +123,14 @@ impl Verb for FlowsVerb {
 impl FlowsVerb {
     /// The requested flows, in the order in which a switch looks them up.
     fn selected(&self, flows: &Flows, wanted_by: &Owners<'_>) -> Vec<(Cookie, Flow)> {
-        let is_wanted = |cookie: Cookie, filter: &ObjectFilter| {
-            let mut objects = wanted_by.get(&cookie).into_iter().flatten();
-            objects.any(|object| filter.means(object))
-        };
         let mut selected: Vec<(Cookie, Flow)> = flows
             .iter()
             .filter(|(cookie, _)| self.cookie.is_none_or(|wanted| wanted == cookie.0))
             .filter(|(_, flow)| self.table.is_none_or(|table| flow.stage.table().0 == table))
             .filter(|(cookie, _)| {
+                let mut objects = wanted_by.get(cookie).into_iter().flatten();
                 let filter = self.object.as_ref();
-                filter.is_none_or(|filter| is_wanted(*cookie, filter))
+                filter.is_none_or(|filter| objects.any(|object| filter.means(object)))
             })
             .collect();
         selected.sort_by_cached_key(|(_, flow)| {
@@ -228,16 +225,14 @@ impl FromStr for ObjectFilter {
     type Err = UnknownObject;
 
     fn from_str(text: &str) -> Result<Self, UnknownObject> {
-        let unknown = || UnknownObject(text.to_owned());
-        let (kind, id) = text.split_once('/').ok_or_else(unknown)?;
-        let filter = match kind {
-            "port" => id.parse().map(Self::Port),
-            "network" => id.parse().map(Self::Network),
-            "router" => id.parse().map(Self::Router),
-            "security-group" => id.parse().map(Self::SecurityGroup),
-            "tunnel" => Ok(Self::Tunnel(ChassisId::new(id))),
-            _ => return Err(unknown()),
+        let filter = match text.split_once('/') {
+            Some(("port", id)) => id.parse().map(Self::Port).ok(),
+            Some(("network", id)) => id.parse().map(Self::Network).ok(),
+            Some(("router", id)) => id.parse().map(Self::Router).ok(),
+            Some(("security-group", id)) => id.parse().map(Self::SecurityGroup).ok(),
+            Some(("tunnel", id)) => Some(Self::Tunnel(ChassisId::new(id))),
+            Some(_) | None => None,
         };
-        filter.map_err(|_| unknown())
+        filter.ok_or_else(|| UnknownObject(text.to_owned()))
     }
 }

@@ -17,7 +17,7 @@ pub struct HypervisorsVerb {}
 /// How a hypervisor is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Connected {
+pub enum ConnectedParts {
     /// Its database and its switch are.
     Both,
     /// Its switch is not.
@@ -36,7 +36,7 @@ pub struct HypervisorRow {
     /// Its `system-id`.
     pub chassis: ChassisId,
     /// How it is connected.
-    pub connected: Connected,
+    pub connected: ConnectedParts,
     /// The controller that owns it, where there are several.
     pub owner: Option<String>,
     /// The tunnel protocol that its peers use.
@@ -57,7 +57,7 @@ pub struct HypervisorRow {
     pub refused_flows: usize,
 }
 
-impl fmt::Display for Connected {
+impl fmt::Display for ConnectedParts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Both => "yes",
@@ -121,15 +121,17 @@ fn row(known: &OperatorView, snapshot: &Snapshot, chassis: &Chassis) -> Hypervis
     }
 }
 
-fn connected(known: &OperatorView, snapshot: &Snapshot, chassis: &Chassis) -> Connected {
+fn connected(known: &OperatorView, snapshot: &Snapshot, chassis: &Chassis) -> ConnectedParts {
     let id = &chassis.id;
     match (known.databases.is_taken(id), known.switches.is_taken(id)) {
-        (true, true) => Connected::Both,
-        (true, false) if chassis.observed => Connected::DatabaseOnly,
-        (false, true) => Connected::SwitchOnly,
-        _ if snapshot.facts.gone().contains(id) => Connected::Gone,
-        _ if !chassis.observed && snapshot.facts.owners().contains_key(id) => Connected::Elsewhere,
-        _ => Connected::Gone,
+        (true, true) => ConnectedParts::Both,
+        (true, false) if chassis.observed => ConnectedParts::DatabaseOnly,
+        (false, true) => ConnectedParts::SwitchOnly,
+        _ if snapshot.facts.gone().contains(id) => ConnectedParts::Gone,
+        _ if !chassis.observed && snapshot.facts.owners().contains_key(id) => {
+            ConnectedParts::Elsewhere
+        }
+        _ => ConnectedParts::Gone,
     }
 }
 

@@ -44,11 +44,11 @@ pub(super) fn ports_meant(snapshot: &Snapshot, text: &str) -> Vec<Arc<Port>> {
     let ids = intent.ids_with::<PortId>(value, all).into_iter().flatten();
     let ports = ids.filter_map(|id| intent.ports.get(&id));
     // Different values may be found by one digest.
-    let is_meant = |port: &&Arc<Port>| match mac {
+    let meant = ports.filter(|port| match mac {
         Some(mac) => port.mac_address == mac,
         None => port.meta.name == text,
-    };
-    ports.filter(is_meant).cloned().collect()
+    });
+    meant.cloned().collect()
 }
 
 /// A fixed address, or the link-local address of the port's MAC.
@@ -58,8 +58,9 @@ fn with_address(snapshot: &Snapshot, address: IpAddr) -> Vec<Arc<Port>> {
     if !holders.is_empty() {
         return holders;
     }
-    let is_own = |port: &&Arc<Port>| IpAddr::from(port.mac_address.link_local()) == address;
-    intent.ports.values().filter(is_own).cloned().collect()
+    let ports = intent.ports.values();
+    let own = ports.filter(|port| IpAddr::from(port.mac_address.link_local()) == address);
+    own.cloned().collect()
 }
 
 fn line(port: &Port) -> String {

@@ -68,17 +68,7 @@ impl Verb for NeighborsVerb {
             return String::new();
         }
         let head = ["HYPERVISOR", "NETWORK", "ADDRESS", "MAC", "STATE", "ROUTER"];
-        let cells = |row: &NeighborRow| {
-            [
-                row.chassis.clone(),
-                row.network_id.to_string(),
-                row.address.to_string(),
-                or_dash(row.mac),
-                row.state.clone(),
-                or_dash(row.default_router.then_some("default")),
-            ]
-        };
-        table(head, rows.iter().map(cells))
+        table(head, rows.iter().map(NeighborRow::cells))
     }
 }
 
@@ -92,5 +82,16 @@ impl NeighborRow {
             state: neighbor.state.to_owned(),
             default_router: neighbor.is_default_router,
         }
+    }
+
+    fn cells(&self) -> [String; 6] {
+        [
+            self.chassis.clone(),
+            self.network_id.to_string(),
+            self.address.to_string(),
+            or_dash(self.mac),
+            self.state.clone(),
+            or_dash(self.default_router.then_some("default")),
+        ]
     }
 }

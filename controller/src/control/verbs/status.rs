@@ -86,13 +86,13 @@ fn hypervisors(known: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
             "on each: ovs-vsctl set-manager, docs/guides/hypervisors.md",
         ));
     }
-    let owned_here = |id: &&ChassisId| all.get(*id).is_some_and(|chassis| chassis.observed);
-    let lost = |id: &&ChassisId| {
-        facts.gone().contains(*id) || !known.switches.is_taken(id) || !known.databases.is_taken(id)
-    };
-    let lost = all.keys().filter(owned_here).filter(lost);
-    let gone = all.keys().filter(|id| facts.gone().contains(*id));
-    let lost: BTreeSet<&ChassisId> = lost.chain(gone).collect();
+    let mut lost: BTreeSet<&ChassisId> = BTreeSet::new();
+    for (id, chassis) in all {
+        let connected = known.switches.is_taken(id) && known.databases.is_taken(id);
+        if facts.gone().contains(id) || chassis.observed && !connected {
+            lost.insert(id);
+        }
+    }
     Some(match named(lost) {
         Some(names) => Finding::bad(
             CHECK,

@@ -16,7 +16,6 @@ use guest::Sent;
 use serde::{Deserialize, Serialize};
 use sextant_model::{ChassisId, Network, Port, PortId, Subnet, SubnetId};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 /// Options of `why`.
 #[derive(Clone, Debug, PartialEq, Eq, Args, Serialize, Deserialize)]
@@ -76,8 +75,8 @@ impl<'a> Case<'a> {
     /// The router's ports on a subnet.
     fn routers_of(&self, subnet: SubnetId) -> Vec<&'a Port> {
         let ports = self.snapshot.intent.router_ports_of(self.port.network_id);
-        let on_it = |port: &&Arc<Port>| port.fixed_ips.iter().any(|ip| ip.subnet_id == subnet);
-        ports.filter(on_it).map(|port| &**port).collect()
+        let on_it = ports.filter(|port| port.has_address_of(subnet));
+        on_it.map(|port| &**port).collect()
     }
 }
 
@@ -132,12 +131,11 @@ impl Verb for WhyVerb {
 
 /// The first thing that is wrong: what comes later in the chain often follows from it.
 fn verdict(case: &Case<'_>, findings: &[Finding]) -> WhyRow {
-    let first = |state| {
+    let order = [FindingState::Bad, FindingState::Unclear, FindingState::Note];
+    let found = order.into_iter().find_map(|state| {
         let mut of_state = findings.iter().filter(|finding| finding.state == state);
         of_state.find(|finding| finding.advice.is_some())
-    };
-    let order = [FindingState::Bad, FindingState::Unclear, FindingState::Note];
-    let found = order.into_iter().find_map(first);
+    });
     let port_id = case.port.id;
     match found {
         Some(finding) => WhyRow::Verdict {

@@ -65,14 +65,16 @@ impl States {
 
     /// What is heard of each peer.
     pub(in crate::hypervisor) fn watches(&self) -> TunnelWatches {
-        let watch = |(peer, session): (&ChassisId, &BfdSession)| (peer.clone(), session.watch);
-        self.sessions.iter().map(watch).collect()
+        self.sessions
+            .iter()
+            .map(|(peer, session)| (peer.clone(), session.watch))
+            .collect()
     }
 
     /// When one that has not come up yet counts as down.
     pub(in crate::hypervisor) fn deadline(&self) -> Option<Instant> {
-        let awaited = |session: &&BfdSession| session.watch.state == TunnelState::Awaited;
-        let awaited = self.sessions.values().filter(awaited);
+        let sessions = self.sessions.values();
+        let awaited = sessions.filter(|session| session.watch.state == TunnelState::Awaited);
         awaited.map(|session| session.begun + PATIENCE).min()
     }
 }

@@ -23,11 +23,15 @@ impl HypervisorSession {
         if !self.context.bfd {
             return;
         }
-        let new = || States::new(&self.context.metrics, seat);
-        let states = self.states.get_or_insert_with(new);
+        let states = self
+            .states
+            .get_or_insert_with(|| States::new(&self.context.metrics, seat));
         let snapshot = self.context.snapshots.latest();
-        let is_known = |peer: &ChassisId| snapshot.facts.chassis().contains_key(peer);
-        states.read(self.connection.replica(), is_known, Instant::now());
+        states.read(
+            self.connection.replica(),
+            |peer| snapshot.facts.chassis().contains_key(peer),
+            Instant::now(),
+        );
     }
 
     /// Sends the state of the tunnels to its peers to the owner of state, if it has changed.

@@ -3,11 +3,8 @@
 use crate::state::Owner;
 use imbl::ordmap::DiffItem as MapDifference;
 use imbl::ordset::DiffItem as SetDifference;
-use sextant_model::{
-    AddressHolder, Change, Chassis, ChassisId, Fact, Facts, Key, NetworkId, Object, PortId,
-};
+use sextant_model::{Change, Chassis, ChassisId, Fact, Facts, Key, Object, PortId};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 impl Owner {
@@ -55,14 +52,12 @@ impl Owner {
         if before.ptr_eq(after) {
             return vec![];
         }
-        let put = |(network, address): &(NetworkId, IpAddr), holder: &AddressHolder| {
-            Change::Put(Object::Holder(*network, *address, holder.port, holder.mac))
-        };
         let changes = before.diff(after).map(|difference| match difference {
-            MapDifference::Add(key, holder)
+            MapDifference::Add((network, address), holder)
             | MapDifference::Update {
-                new: (key, holder), ..
-            } => put(key, holder),
+                new: ((network, address), holder),
+                ..
+            } => Change::Put(Object::Holder(*network, *address, holder.port, holder.mac)),
             MapDifference::Remove((network, address), _) => {
                 Change::delete(Fact::Holder(*network, *address))
             }
@@ -115,8 +110,9 @@ impl Owner {
 
     /// Where a port is, or was by the latest snapshot.
     pub(in crate::state) fn chassis_of_port(&self, port: PortId) -> Option<ChassisId> {
-        let chassis = |facts: &Facts| Some(facts.plugged().get(&port)?.chassis.clone());
-        chassis(&self.snapshot.facts).or_else(|| chassis(&self.publisher.latest().facts))
+        let published = self.publisher.latest();
+        let mut known = [&self.snapshot.facts, &published.facts].into_iter();
+        known.find_map(|facts| Some(facts.plugged().get(&port)?.chassis.clone()))
     }
 
     fn chassis_of_object(&self, object: &Object) -> Option<ChassisId> {
@@ -162,13 +158,13 @@ impl Owner {
             .into_iter()
             .map(|chassis: Chassis| Object::Chassis(Arc::new(chassis)))
             .collect();
-        let is_here = |port: &PortId| {
-            let plugged = facts.plugged().get(port);
-            plugged.is_some_and(|plugged| plugged.chassis == *id)
-        };
         let without_port = is_stored.iter().filter_map(Fact::located);
         let ports: BTreeSet<PortId> = facts.ports_on(id).chain(without_port).collect();
-        for port in ports.into_iter().filter(is_here) {
+        let here = ports.into_iter().filter(|port| {
+            let plugged = facts.plugged().get(port);
+            plugged.is_some_and(|plugged| plugged.chassis == *id)
+        });
+        for port in here {
             all.push(Object::Location(port, id.clone()));
             if facts.active().contains(&port) {
                 all.push(Object::Active(port, id.clone()));

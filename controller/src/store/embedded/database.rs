@@ -33,9 +33,8 @@ pub(super) fn create(
     prepare: impl FnOnce(&Database) -> Result<(), redb::Error>,
 ) -> Result<(), OpenError> {
     let unfinished = unfinished(path);
-    let failed = |error| OpenError::Io(path.to_owned(), error);
     match fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(path)(error)),
         Ok(()) | Err(_) => {}
     }
     OpenOptions::new()
@@ -43,16 +42,24 @@ pub(super) fn create(
         .create_new(true)
         .mode(OWNER_ONLY)
         .open(&unfinished)
-        .map_err(failed)?;
+        .map_err(failed(path))?;
     let database = checked(path, || Database::create(&unfinished))?;
-    prepare(&database).map_err(|error| failed(io::Error::other(error)))?;
+    prepare(&database)
+        .map_err(io::Error::other)
+        .map_err(failed(path))?;
     drop(database);
-    fs::rename(&unfinished, path).map_err(failed)?;
+    fs::rename(&unfinished, path).map_err(failed(path))?;
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     let folder = fs::File::open(folder.unwrap_or(Path::new(".")));
-    folder.and_then(|folder| folder.sync_all()).map_err(failed)
+    folder
+        .and_then(|folder| folder.sync_all())
+        .map_err(failed(path))
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> OpenError {
+    move |error| OpenError::Io(path.to_owned(), error)
 }
 
 /// The name of a new store in the making.

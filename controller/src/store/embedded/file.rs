@@ -63,8 +63,7 @@ impl File {
             database::create(path, begin)?;
         }
         let database = database::open(path)?;
-        let damaged = |error: redb::Error| OpenError::Damaged(path.to_owned(), error.to_string());
-        let found = format(&database).map_err(damaged)?;
+        let found = format(&database).map_err(damaged(path))?;
         if found > FORMAT {
             return Err(OpenError::Newer {
                 path: path.to_owned(),
@@ -143,12 +142,15 @@ fn begin(database: &Database) -> Result<(), redb::Error> {
     Ok(transaction.commit()?)
 }
 
+fn damaged<E: ToString>(path: &Path) -> impl Fn(E) -> OpenError {
+    move |error| OpenError::Damaged(path.to_owned(), error.to_string())
+}
+
 /// Migrates a file of an older format, at once.
 fn migrate(database: &Database, path: &Path, found: u64) -> Result<(), OpenError> {
-    let damaged = |why: String| OpenError::Damaged(path.to_owned(), why);
-    let (revision, old) = rows(database).map_err(|error| damaged(error.to_string()))?;
+    let (revision, old) = rows(database).map_err(damaged(path))?;
     let rows = parse(&old).and_then(|rows| formats::migrate(rows, found, Newness::now()));
-    let mut new = encode_rows(rows.map_err(damaged)?);
+    let mut new = encode_rows(rows.map_err(damaged(path))?);
     let kept: BTreeSet<Vec<u8>> = new.iter().map(|(key, _)| key.clone()).collect();
     let gone = old.into_iter().filter(|(key, _)| !kept.contains(key));
     new.extend(gone.map(|(key, _)| (key, None)));
@@ -167,18 +169,17 @@ fn format(database: &Database) -> Result<u64, redb::Error> {
 }
 
 fn read(database: &Database, path: &Path) -> Result<Contents, OpenError> {
-    let damaged = |why: String| OpenError::Damaged(path.to_owned(), why);
-    let (revision, rows) = rows(database).map_err(|error| damaged(error.to_string()))?;
+    let (revision, rows) = rows(database).map_err(damaged(path))?;
     let mut contents = Contents {
         revision,
         objects: OrdMap::new(),
     };
     for (key, value) in rows {
-        let key: Key = serde_json::from_slice(&key).map_err(|error| damaged(error.to_string()))?;
-        let object: Object =
-            serde_json::from_slice(&value).map_err(|error| damaged(error.to_string()))?;
+        let key: Key = serde_json::from_slice(&key).map_err(damaged(path))?;
+        let object: Object = serde_json::from_slice(&value).map_err(damaged(path))?;
         if object.key() != key {
-            return Err(damaged(format!("something else is stored under {key:?}")));
+            let why = format!("something else is stored under {key:?}");
+            return Err(OpenError::Damaged(path.to_owned(), why));
         }
         contents.objects.insert(key, (revision, object));
     }
@@ -226,9 +227,8 @@ type Row = (Vec<u8>, Vec<u8>);
 type WrittenRow = (Vec<u8>, Option<Vec<u8>>);
 
 fn parse(rows: &[Row]) -> Result<Rows, String> {
-    let parse = |(key, value): &Row| Ok((key.clone(), serde_json::from_slice(value)?));
     rows.iter()
-        .map(parse)
+        .map(|(key, value)| Ok((key.clone(), serde_json::from_slice(value)?)))
         .collect::<serde_json::Result<_>>()
         .map_err(|error| error.to_string())
 }

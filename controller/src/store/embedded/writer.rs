@@ -181,12 +181,13 @@ fn decide(next: &mut Contents, commit: Commit) -> Decided {
 }
 
 fn holds(contents: &Contents, condition: &Precondition) -> bool {
-    let changed = |key| contents.objects.get(key).map(|(changed, _)| *changed);
+    let objects = &contents.objects;
     match condition {
-        Precondition::Absent(key) => changed(key).is_none(),
-        Precondition::Present(key) => changed(key).is_some(),
+        Precondition::Absent(key) => !objects.contains_key(key),
+        Precondition::Present(key) => objects.contains_key(key),
         Precondition::Unchanged(key, since) => {
-            changed(key).is_some_and(|changed| changed <= *since)
+            let stored = objects.get(key);
+            stored.is_some_and(|(changed, _)| changed <= since)
         }
     }
 }

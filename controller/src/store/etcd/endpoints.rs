@@ -6,7 +6,6 @@ use super::settings::EtcdSettings;
 use etcd_client::Client;
 use rand::RngExt;
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Mutex;
 
@@ -89,10 +88,8 @@ impl ClusterMembers {
     /// Files are read each time, so that certificates can be renewed.
     async fn connect(&self, url: &str) -> Result<Client, CallError> {
         let options = self.settings.options();
-        let unreadable = |(path, error): (PathBuf, std::io::Error)| {
-            CallError::NoAnswer(format!("{}: {error}", path.display()))
-        };
-        let options = options.map_err(unreadable)?;
+        let options = options
+            .map_err(|(path, error)| CallError::NoAnswer(format!("{}: {error}", path.display())))?;
         timely(Client::connect([url], Some(options))).await
     }
 

@@ -70,8 +70,8 @@ fn portions(layout: &Layout, objects: &[Object]) -> serde_json::Result<Vec<Vec<T
     for object in objects {
         let (key, value) = (layout.object(&object.key())?, serde_json::to_vec(object)?);
         octets += key.len() + value.len();
-        let is_full = |portion: &Vec<TxnOp>| portion.len() == KEYS || octets > OCTETS;
-        if portions.last().is_some_and(is_full) {
+        let last = portions.last();
+        if last.is_some_and(|portion| portion.len() == KEYS || octets > OCTETS) {
             portions.push(vec![]);
             octets = key.len() + value.len();
         }

@@ -113,10 +113,10 @@ impl Receipts {
     async fn void(&self, session: &mut StoreSession) -> Result<(), CallError> {
         while !session.doubtful.is_empty() {
             let first = session.doubtful.len().saturating_sub(VOIDED_AT_ONCE);
-            let leased = || Some(PutOptions::new().with_lease(session.lease));
+            let leased = PutOptions::new().with_lease(session.lease);
             let some = session.doubtful[first..].iter();
             let writes: Vec<_> = some
-                .map(|one| TxnOp::put(&*one.key, "", leased()))
+                .map(|one| TxnOp::put(&*one.key, "", Some(leased.clone())))
                 .collect();
             let reached = self.endpoints.reach().await?;
             let request = Txn::new().and_then(writes);
@@ -206,13 +206,13 @@ impl Receipts {
 impl StoreSession {
     /// Takes its receipts. Those of an earlier session are gone.
     fn take_back(&mut self, returned: Returned) {
-        let is_own = |receipt: &Receipt| receipt.lease == self.lease;
         let Returned {
             mut answered,
             mut doubtful,
         } = returned;
-        answered.retain(is_own);
-        doubtful.retain(is_own);
+        for receipts in [&mut answered, &mut doubtful] {
+            receipts.retain(|receipt| receipt.lease == self.lease);
+        }
         self.free.append(&mut answered);
         self.doubtful.append(&mut doubtful);
     }

@@ -34,8 +34,8 @@ impl<'de> Deserialize<'de> for Password {
     /// What is wrong is said without the value.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from);
-        let unquoted = |_| D::Error::custom("a password is a text in quotes");
-        text.map(Self).map_err(unquoted)
+        text.map(Self)
+            .map_err(|_| D::Error::custom("a password is a text in quotes"))
     }
 }
 

@@ -4,7 +4,7 @@
 //! A restart of Sextant keeps the flows and their counters, so the metric goes on from where it was.
 
 use crate::series::CounterSeries;
-use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
+use rust_openflow::multipart::FlowStatsRequest;
 use rust_openflow::{Message, MultipartBody, MultipartRequest, Xid};
 use sextant_flows::{InstalledFlow, View};
 use std::collections::BTreeMap;
@@ -36,8 +36,10 @@ impl UnknownEndpoints {
     pub(super) fn ask(&mut self, view: &View<'_>, send: &mut impl FnMut(&Message) -> Option<Xid>) {
         let flows = view.unknown_endpoints();
         self.counted.retain(|cookie, _| flows.contains(cookie));
-        let asked = |flow: InstalledFlow| Some((send(&request(flow))?, flow));
-        self.asked = flows.into_iter().filter_map(asked).collect();
+        self.asked = flows
+            .into_iter()
+            .filter_map(|flow| Some((send(&request(flow))?, flow)))
+            .collect();
     }
 
     /// Reads a message if it answers a request.
@@ -51,9 +53,10 @@ impl UnknownEndpoints {
         let Some(asked) = self.asked.remove(&xid) else {
             return;
         };
-        let counted =
-            |flow: &&FlowStats| flow.cookie == asked.cookie && flow.packets != NOT_COUNTED;
-        if let Some(flow) = flows.iter().find(counted) {
+        if let Some(flow) = flows
+            .iter()
+            .find(|flow| flow.cookie == asked.cookie && flow.packets != NOT_COUNTED)
+        {
             self.count(asked, flow.packets);
         }
     }
@@ -80,6 +83,7 @@ mod tests {
     use crate::metrics::HypervisorMetric;
     use crate::metrics::Metrics;
     use crate::seat::Seats;
+    use rust_openflow::multipart::FlowStats;
     use rust_openflow::{Cookie, FlowFlags, Match, MultipartReply, TableId};
     use sextant_model::{
         Chassis, ChassisId, Encap, EncapKind, Facts, Intent, IpVersion, Transport,

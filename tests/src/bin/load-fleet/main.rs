@@ -111,16 +111,22 @@ fn dimensions(options: &Options, hypervisors: usize) -> Dimensions {
     }
 }
 
+/// Says with an error how many hypervisors there were, and what was measured.
+fn during(hypervisors: usize, part: &str) -> impl FnOnce(LabError) -> LabError {
+    let what = format!("{hypervisors} hypervisors, {part}");
+    move |error| error.during(what)
+}
+
 fn measure(options: &Options, hypervisors: usize) -> Result<Column, LabError> {
-    let during =
-        |part| move |error: LabError| error.during(format!("{hypervisors} hypervisors, {part}"));
     let limit = Duration::from_secs(options.limit);
-    let mut crowd =
-        Crowd::start(&dimensions(options, hypervisors), limit).map_err(during("making ports"))?;
+    let mut crowd = Crowd::start(&dimensions(options, hypervisors), limit)
+        .map_err(during(hypervisors, "making ports"))?;
     if let Some(processors) = options.cpu {
         crowd.hold_to(processors)?;
     }
-    let start = crowd.cold_start().map_err(during(COLD_START))?;
+    let start = crowd
+        .cold_start()
+        .map_err(during(hypervisors, COLD_START))?;
     let (flows, memory) = (crowd.flows(), crowd.controller()?.resident);
     let time = Duration::from_secs(options.idle.max(1));
     let idle = crowd.idle(time)?.div_f64(time.as_secs_f64());
@@ -130,10 +136,16 @@ fn measure(options: &Options, hypervisors: usize) -> Result<Column, LabError> {
         flows,
         memory,
         idle: idle * 60,
-        lives: crowd.live(options.lives, idle).map_err(during(LIVES))?,
-        switches: crowd.cut(Side::Switch).map_err(during(SWITCHES_CUT))?,
-        databases: crowd.cut(Side::Database).map_err(during(DATABASES_CUT))?,
-        restart: crowd.restart().map_err(during(RESTART))?,
+        lives: crowd
+            .live(options.lives, idle)
+            .map_err(during(hypervisors, LIVES))?,
+        switches: crowd
+            .cut(Side::Switch)
+            .map_err(during(hypervisors, SWITCHES_CUT))?,
+        databases: crowd
+            .cut(Side::Database)
+            .map_err(during(hypervisors, DATABASES_CUT))?,
+        restart: crowd.restart().map_err(during(hypervisors, RESTART))?,
     })
 }
 
@@ -168,7 +180,7 @@ fn tell(column: &Column, first: Option<&Column>) {
 
 fn tell_episode(name: &str, episode: &Episode, first: Option<&Episode>) {
     let scrapes = &episode.scrapes;
-    let scraped = |share| milliseconds(scrapes.answers.percentile(share));
+    let scraped = [0.5, 0.99].map(|share| milliseconds(scrapes.answers.percentile(share)));
     say(format_args!(
         "  {name:<24} {:>8.2} s {:>8.2} CPU s {:>6} sessions lost {:>6} switches read {:>6} computed {:>6} changes {:>9} flow-mods{}",
         episode.took.as_secs_f64(),
@@ -183,33 +195,34 @@ fn tell_episode(name: &str, episode: &Episode, first: Option<&Episode>) {
     say(format_args!(
         "  {:<24} {:>8.1} ms p50 {:>8.1} ms p99 {:>9.1} KiB {:>8} lines logged",
         "  its metrics, its log",
-        scraped(0.5),
-        scraped(0.99),
+        scraped[0],
+        scraped[1],
         scrapes.longest_page as f64 / 1024.0,
         episode.lines,
     ));
 }
 
 fn tell_lives(lives: &Lives, first: Option<&Lives>) {
-    let activation = |share| lives.activation.percentile(share);
+    let middle = lives.activation.percentile(0.5);
     say(format_args!(
         "  {:<24} {:>8.2} ms p50 {:>8.2} ms p99{}",
         "port plugged to ACTIVE",
-        milliseconds(activation(0.5)),
-        milliseconds(activation(0.99)),
-        ratio(
-            first.map(|first| first.activation.percentile(0.5)),
-            activation(0.5)
-        ),
+        milliseconds(middle),
+        milliseconds(lives.activation.percentile(0.99)),
+        ratio(first.map(|first| first.activation.percentile(0.5)), middle),
     ));
-    let each = |lives: &Lives| lives.processor / lives.times.max(1);
+    let each = processor_each(lives);
     say(format_args!(
         "  {:<24} {:>8.2} CPU ms{}, {:.1} sessions woken",
         LIVES,
-        milliseconds(each(lives)),
-        ratio(first.map(each), each(lives)),
+        milliseconds(each),
+        ratio(first.map(processor_each), each),
         lives.woken as f64 / f64::from(lives.times.max(1)),
     ));
+}
+
+fn processor_each(lives: &Lives) -> Duration {
+    lives.processor / lives.times.max(1)
 }
 
 fn ratio(first: Option<Duration>, now: Duration) -> String {

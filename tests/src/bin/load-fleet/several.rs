@@ -1,6 +1,6 @@
 //! The same with several controllers and a cluster of etcd.
 
-use super::Options;
+use super::{Options, during};
 use sextant_lab::LabError;
 use sextant_lab::load::{
     Change, Cost, Dimensions, Return, Several, Shares, Spending, Start, Takeover, Targets,
@@ -13,46 +13,46 @@ const KILLED: usize = 0;
 
 pub(super) fn measure(options: &Options, dimensions: &Dimensions) -> Result<(), LabError> {
     let hypervisors = dimensions.hypervisors;
-    let during =
-        |part| move |error: LabError| error.during(format!("{hypervisors} hypervisors, {part}"));
     let limit = Duration::from_secs(options.limit);
     let time = Duration::from_secs(options.idle.max(1));
     if options.cost_only {
-        let cost = Several::cost(dimensions, time, limit).map_err(during("cost"))?;
+        let cost = Several::cost(dimensions, time, limit).map_err(during(hypervisors, "cost"))?;
         tell_cost(&cost);
         return Ok(());
     }
     let controllers = options.controllers;
     let several = Several::start(controllers, dimensions, options.settle_after, limit);
-    let mut several = several.map_err(during("making ports"))?;
+    let mut several = several.map_err(during(hypervisors, "making ports"))?;
     let targets = match options.one_each {
         true => Targets::One,
         false => Targets::All,
     };
     let start = several.cold_start(targets);
-    let start = start.map_err(during("cold start"))?;
+    let start = start.map_err(during(hypervisors, "cold start"))?;
     let flows = several.flows();
     say(format_args!(
         "{hypervisors} hypervisors, {controllers} controllers, {flows} flows"
     ));
     tell_start(&start);
-    let shares = several.shares().map_err(during("shares"))?;
+    let shares = several.shares().map_err(during(hypervisors, "shares"))?;
     tell_shares(&shares);
     tell_idle(&several.idle(time)?, time);
     tell_change(
         &several
             .live(options.lives)
-            .map_err(during("a port's life"))?,
+            .map_err(during(hypervisors, "a port's life"))?,
     );
     if options.one_each {
         return Ok(());
     }
-    let takeover = several.kill(KILLED).map_err(during("kill -9"))?;
+    let takeover = several
+        .kill(KILLED)
+        .map_err(during(hypervisors, "kill -9"))?;
     tell_takeover(&takeover);
     let again = several.start_again(KILLED, takeover.share);
-    tell_return(&again.map_err(during("its return"))?);
+    tell_return(&again.map_err(during(hypervisors, "its return"))?);
     drop(several);
-    let cost = Several::cost(dimensions, time, limit).map_err(during("cost"))?;
+    let cost = Several::cost(dimensions, time, limit).map_err(during(hypervisors, "cost"))?;
     tell_cost(&cost);
     Ok(())
 }

@@ -35,9 +35,8 @@ impl Connection {
 
     /// The next message that is no probe.
     fn next(&mut self) -> String {
-        let is_probe = |message: &Value| message["method"] == "echo";
         let mut messages = self.messages.by_ref().map(Result::unwrap);
-        let message = messages.find(|message| !is_probe(message));
+        let message = messages.find(|message| !(message["method"] == "echo"));
         message.unwrap().to_string()
     }
 }
@@ -125,10 +124,14 @@ fn select(listeners: &[TcpListener; 3]) -> Vec<String> {
 
 /// A message without the identities of rows and transactions, which are chance.
 fn without_names(message: &str) -> String {
-    let is_of_identity = |c: char| c.is_ascii_hexdigit() || c == '-';
     let words = message.split('"');
-    let is_identity = |word: &str| word.len() == 36 && word.chars().all(is_of_identity);
-    let words = words.map(|word| if is_identity(word) { "UUID" } else { word });
+    let words = words.map(|word| {
+        if word.len() == 36 && word.chars().all(|c| c.is_ascii_hexdigit() || c == '-') {
+            "UUID"
+        } else {
+            word
+        }
+    });
     words.collect::<Vec<_>>().join("\"")
 }
 
@@ -136,26 +139,30 @@ fn without_names(message: &str) -> String {
 fn both(
     tell: impl Fn(&[TcpListener; 3]) -> Vec<String>,
 ) -> Result<(Vec<String>, Vec<String>), LabError> {
-    let listen = |_| TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = |listener: &TcpListener| listener.local_addr().unwrap();
-    let listeners = [0, 1, 2].map(listen);
+    let listeners = listen();
     let folder = Folder::make()?;
     let real = OvsdbServer::start(folder.path(), "real")?;
     real.vsctl(["init"])?;
     let targets = listeners
         .each_ref()
-        .map(|listener| format!("tcp:{}", address(listener)));
+        .map(|listener| format!("tcp:{}", listener.local_addr().unwrap()));
     let words: Vec<&str> = ["set-manager"]
         .into_iter()
         .chain(targets.iter().map(|target| &**target))
         .collect();
     real.vsctl(words)?;
     let real = tell(&listeners);
-    let listeners = [0, 1, 2].map(listen);
+    let listeners = listen();
     let played = Simulator::start(1)?;
-    let ovsdb: [SocketAddr; 3] = listeners.each_ref().map(address);
+    let ovsdb: [SocketAddr; 3] = listeners
+        .each_ref()
+        .map(|listener| listener.local_addr().unwrap());
     played.connect(&ovsdb);
     Ok((real, tell(&listeners)))
+}
+
+fn listen() -> [TcpListener; 3] {
+    [0, 1, 2].map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
 }
 
 #[test]

@@ -80,16 +80,17 @@ impl SimulatedDatabase {
         session: SessionNumber,
         operations: &[Json],
     ) -> Vec<Json> {
-        let asserted = |operation: &Json| match operation["op"] == "assert" {
-            true => operation["lock"].as_str().map(str::to_owned),
-            false => None,
-        };
-        let locks: Vec<Option<String>> = operations.iter().map(asserted).collect();
-        let is_missing = |lock: &Option<String>| {
+        let locks: Vec<Option<String>> = operations
+            .iter()
+            .map(|operation| match operation["op"] == "assert" {
+                true => operation["lock"].as_str().map(str::to_owned),
+                false => None,
+            })
+            .collect();
+        if let Some(failed) = locks.iter().position(|lock| {
             let lock = lock.as_deref();
             lock.is_some_and(|lock| !self.locks.has(lock, session))
-        };
-        if let Some(failed) = locks.iter().position(is_missing) {
+        }) {
             let lock = locks[failed].as_deref().unwrap_or_default();
             let details = format!("Asserted lock {lock} not held.");
             let mut results = vec![json!({}); failed];
@@ -231,10 +232,14 @@ impl SimulatedDatabase {
         loop {
             let values = self.rows.values().flat_map(BTreeMap::values);
             let named: BTreeSet<&str> = values.flat_map(Value::references).collect();
-            let is_gone = |(table, uuid): &&Place| {
-                !self.schema.tables[table].is_root && !named.contains(uuid.as_str())
-            };
-            let gone: Vec<Place> = self.rows.keys().filter(is_gone).cloned().collect();
+            let gone: Vec<Place> = self
+                .rows
+                .keys()
+                .filter(|(table, uuid)| {
+                    !self.schema.tables[table].is_root && !named.contains(uuid.as_str())
+                })
+                .cloned()
+                .collect();
             if gone.is_empty() {
                 return;
             }
@@ -275,12 +280,11 @@ impl SimulatedDatabase {
 
     /// What `ovs-vsctl set-manager` does.
     pub(super) fn set_managers(&mut self, addresses: &[SocketAddr]) {
-        let insert = |(number, address): (usize, &SocketAddr)| {
+        let inserts = addresses.iter().enumerate().map(|(number, address)| {
             let row = json!({"target": format!("tcp:{address}")});
             let name = format!("manager{number}");
             json!({"op": "insert", "table": "Manager", "uuid-name": name, "row": row})
-        };
-        let inserts = addresses.iter().enumerate().map(insert);
+        });
         let mut operations: Vec<Json> = inserts.collect();
         let names = (0..addresses.len()).map(|n| json!(["named-uuid", format!("manager{n}")]));
         let managers = json!(["set", names.collect::<Vec<_>>()]);

@@ -58,7 +58,7 @@ impl Manager {
     /// Answers what concerns nobody else, and returns what does.
     pub(super) fn take(&mut self, request: &Json, database: &SimulatedDatabase) -> Option<Request> {
         let params = &request["params"];
-        let lock = || params[0].as_str().unwrap_or_default().to_owned();
+        let lock = params[0].as_str().unwrap_or_default().to_owned();
         match request["method"].as_str()? {
             "echo" => self.answer(request, params),
             "list_dbs" => self.answer(request, &json!([NAME])),
@@ -70,9 +70,9 @@ impl Manager {
                 let operations = params.as_array().map(|all| &all[1..]);
                 return Some(Request::Transact(operations.unwrap_or_default().to_vec()));
             }
-            "lock" => return Some(Request::Lock(lock())),
-            "steal" => return Some(Request::Steal(lock())),
-            "unlock" => return Some(Request::Unlock(lock())),
+            "lock" => return Some(Request::Lock(lock)),
+            "steal" => return Some(Request::Steal(lock)),
+            "unlock" => return Some(Request::Unlock(lock)),
             _ => self.refuse(request, "unknown method"),
         }
         None
@@ -139,16 +139,17 @@ impl Manager {
 
 fn monitored(requests: &Json) -> Monitored {
     let tables = requests.as_object().into_iter().flatten();
-    let table = |request: &Json| {
-        let columns = request[0]["columns"].as_array().into_iter().flatten();
-        let columns = columns.filter_map(|name| name.as_str().map(str::to_owned));
-        MonitoredTable {
-            columns: columns.collect(),
-            has_rows: has_rows(request),
-        }
-    };
     tables
-        .map(|(name, request)| (name.clone(), table(request)))
+        .map(|(name, request)| {
+            (name.clone(), {
+                let columns = request[0]["columns"].as_array().into_iter().flatten();
+                let columns = columns.filter_map(|name| name.as_str().map(str::to_owned));
+                MonitoredTable {
+                    columns: columns.collect(),
+                    has_rows: has_rows(request),
+                }
+            })
+        })
         .collect()
 }
 

@@ -67,12 +67,6 @@ impl Table {
 
 impl Column {
     fn read(kind: &Json) -> Self {
-        let atom = |kind: &Json| match kind.as_str().or(kind["type"].as_str()) {
-            Some("integer") => json!(0),
-            Some("real") => json!(0.0),
-            Some("boolean") => json!(false),
-            _ => json!(""),
-        };
         if !kind["value"].is_null() {
             return Self {
                 default: Value::Map(vec![]),
@@ -88,7 +82,15 @@ impl Column {
         let default = if empty {
             Value::Set(vec![])
         } else {
-            Value::read(&atom(key), &HashMap::new())
+            Value::read(
+                &match key.as_str().or(key["type"].as_str()) {
+                    Some("integer") => json!(0),
+                    Some("real") => json!(0.0),
+                    Some("boolean") => json!(false),
+                    _ => json!(""),
+                },
+                &HashMap::new(),
+            )
         };
         Self {
             default,

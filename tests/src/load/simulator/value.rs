@@ -85,8 +85,9 @@ impl Value {
                 Self::Set(gone.chain(come).cloned().collect()).write()
             }
             (Self::Map(new), Self::Map(old)) => {
-                let has = |pairs: &[(Json, Json)], key| pairs.iter().any(|(other, _)| other == key);
-                let gone = old.iter().filter(|(key, _)| !has(new, key));
+                let gone = old
+                    .iter()
+                    .filter(|(key, _)| !(new.iter().any(|(other, _)| other == key)));
                 let come = new.iter().filter(|pair| !old.contains(pair));
                 Self::Map(gone.chain(come).cloned().collect()).write()
             }

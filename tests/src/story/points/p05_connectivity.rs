@@ -103,18 +103,21 @@ fn tunnelled(
     let rows = packets.fields("icmpv6.type == 128", &["ipv6.src", "ipv6.dst", key])?;
     let outer = [lab.hypervisor(1).endpoint(), lab.hypervisor(2).endpoint()]
         .map(|endpoint| endpoint.to_string());
-    let right = |row: &Vec<String>| {
-        let number = parse_key(&row[2]);
-        row[0].starts_with(&outer[0])
-            && row[1].starts_with(&outer[1])
-            && number == Some(cloud.slaac.vni())
-    };
-    ensure(!rows.is_empty() && rows.iter().all(right), || {
-        format!(
-            "on the underlay: {rows:?}, not {outer:?} with key {}",
-            cloud.slaac.vni()
-        )
-    })?;
+    ensure(
+        !rows.is_empty()
+            && rows.iter().all(|row| {
+                let number = parse_key(&row[2]);
+                row[0].starts_with(&outer[0])
+                    && row[1].starts_with(&outer[1])
+                    && number == Some(cloud.slaac.vni())
+            }),
+        || {
+            format!(
+                "on the underlay: {rows:?}, not {outer:?} with key {}",
+                cloud.slaac.vni()
+            )
+        },
+    )?;
     narrator.observe(format_args!(
         "on the underlay: {kind} from {} to {} with key {}",
         outer[0],

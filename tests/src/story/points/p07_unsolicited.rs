@@ -82,11 +82,13 @@ fn check(rows: &[Vec<String>], narrator: &mut Narrator) -> Outcome {
         .filter_map(|row| row[0].parse().ok())
         .map(Duration::from_secs_f64)
         .collect();
-    let right =
-        |gap: &Duration| (Duration::from_millis(2900)..Duration::from_millis(4500)).contains(gap);
-    ensure(!gaps.is_empty() && gaps.iter().all(right), || {
-        format!("intervals: {gaps:?}")
-    })?;
+    ensure(
+        !gaps.is_empty()
+            && gaps.iter().all(|gap| {
+                (Duration::from_millis(2900)..Duration::from_millis(4500)).contains(gap)
+            }),
+        || format!("intervals: {gaps:?}"),
+    )?;
     narrator.observe(format_args!(
         "{} advertisements to ff02::1, every {gaps:.1?}; the last with lifetime 0",
         rows.len()

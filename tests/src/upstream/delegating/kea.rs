@@ -45,9 +45,9 @@ exit 0
 pub(super) fn prepare(folder: &Path, pool: &PrefixPool<'_>) -> Result<(), LabError> {
     let script = folder.join("routes");
     write_script(&script, ROUTES)?;
-    let unreadable = || LabError::unexpected("a pool", pool.prefix);
-    let (prefix, length) = pool.prefix.split_once('/').ok_or_else(unreadable)?;
-    let length: u8 = length.parse().map_err(|_| unreadable())?;
+    let parts = pool.prefix.split_once('/');
+    let parts = parts.and_then(|(prefix, length)| Some((prefix, length.parse::<u8>().ok()?)));
+    let (prefix, length) = parts.ok_or_else(|| LabError::unexpected("a pool", pool.prefix))?;
     let times = pool.lifetimes;
     let config = json!({"Dhcp6": {
         "interfaces-config": {"interfaces": [DEVICE]},

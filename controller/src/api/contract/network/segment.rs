@@ -162,9 +162,8 @@ fn claim_key(draft: &mut Draft, id: Option<u32>) -> Result<NetworkKey, ApiError>
 
 /// The VLAN asked for, or the first free one.
 fn claim_vlan(draft: &mut Draft, physical: &str, vlan: Option<u16>) -> Result<u16, ApiError> {
-    let mut claim = |vlan| draft.claim(Claim::Segment(physical.to_owned(), Some(vlan)));
     match vlan {
-        Some(vlan) if claim(vlan) => Ok(vlan),
+        Some(vlan) if draft.claim(segment(physical, vlan)) => Ok(vlan),
         Some(vlan) => Err(ApiError::conflict(
             "VlanIdInUse",
             format!(
@@ -173,9 +172,14 @@ fn claim_vlan(draft: &mut Draft, physical: &str, vlan: Option<u16>) -> Result<u1
         )),
         None => {
             let mut vlans = 1..=u16::try_from(LAST_VLAN).unwrap_or(u16::MAX);
-            vlans.find(|vlan| claim(*vlan)).ok_or_else(none_left)
+            let free = vlans.find(|vlan| draft.claim(segment(physical, *vlan)));
+            free.ok_or_else(none_left)
         }
     }
+}
+
+fn segment(physical: &str, vlan: u16) -> Claim {
+    Claim::Segment(physical.to_owned(), Some(vlan))
 }
 
 fn none_left() -> ApiError {

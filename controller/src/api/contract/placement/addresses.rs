@@ -254,12 +254,11 @@ impl Settlement<'_> {
         for subnet in subnets {
             self.draft.relies_on(ObjectKey::Subnet(subnet.id));
             let intent = self.draft.intent.clone();
-            let is_free = |address| !intent.is_claimed(&Claim::Address(subnet.id, address));
             let claimed = intent.claimed_addresses(subnet.id);
             if let Some(ip_address) = ipam::pick(
                 &subnet.allocation_pools,
                 &mut self.draft.dice,
-                is_free,
+                |address| !intent.is_claimed(&Claim::Address(subnet.id, address)),
                 claimed,
             ) {
                 let fixed = FixedIp {
@@ -311,9 +310,8 @@ impl Settlement<'_> {
 
     /// Whether the port can have addresses of a subnet, or has one.
     fn is_candidate(&self, subnet: &Subnet) -> bool {
-        let has = |fixed: &FixedIp| fixed.subnet_id == subnet.id;
         subnet.network_id == self.port.network_id
-            && (is_for(subnet, &self.port.device_owner) || self.port.fixed_ips.iter().any(has))
+            && (is_for(subnet, &self.port.device_owner) || self.port.has_address_of(subnet.id))
     }
 
     fn subnet_of(&self, asked: ListedIp) -> Result<Arc<Subnet>, ApiError> {

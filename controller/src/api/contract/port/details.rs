@@ -2,7 +2,6 @@
 
 use super::{PortPatch, dhcp_options};
 use crate::api::contract::error::ApiError;
-use crate::api::contract::python;
 use crate::api::contract::values::{self, Invalid};
 use serde_json::{Value, json};
 use sextant_model::{AddressPair, Port, ROUTER_GATEWAY_OWNER, ROUTER_INTERFACE_OWNER};
@@ -28,10 +27,9 @@ fn change_device(port: &mut Port, patch: &PortPatch) -> Result<(), ApiError> {
         .as_ref()
         .unwrap_or(&port.device_owner)
         .clone();
-    let of_routers = [ROUTER_INTERFACE_OWNER, ROUTER_GATEWAY_OWNER];
-    let is_router = |owner: &str| of_routers.contains(&owner);
+    let to_router = [ROUTER_INTERFACE_OWNER, ROUTER_GATEWAY_OWNER].contains(&owner.as_str());
     let same = (&device, &owner) == (&port.device_id, &port.device_owner);
-    if !same && (is_router(&owner) || is_router(&port.device_owner)) {
+    if !same && (to_router || port.is_of_router()) {
         let message =
             "the device_owner of a router's port is set and taken through the router only";
         return Err(ApiError::bad_request("port", message));
@@ -56,12 +54,10 @@ pub(super) fn pair(value: &Value) -> Result<AddressPair, Invalid> {
         &["mac_address", "ip_address"],
         "allowed address pair",
     )?;
-    let text = python::text(pair.get("ip_address").unwrap_or(&Value::Null));
-    let invalid = || Invalid::Reason(format!("'{text}' is not a valid IP subnet"));
-    let ip_address = values::prefix(&text).ok_or_else(invalid)?;
+    let ip_address = values::subnet(values::field(pair, "ip_address"))?;
     if ip_address.addr().is_multicast() {
         return Err(Invalid::Reason(format!(
-            "'{text}' is a multicast address, which nobody sends from"
+            "'{ip_address}' is a multicast address, which nobody sends from"
         )));
     }
     Ok(AddressPair {
@@ -104,15 +100,15 @@ fn refuse_pairs(pairs: &[AddressPair], port: &Port) -> Result<(), ApiError> {
 
 /// Address pairs, each with its MAC. A single address is shown without a prefix length.
 pub(super) fn shown_pairs(port: &Port) -> Vec<Value> {
-    let shown = |pair: &AddressPair| {
+    let pairs = port.allowed_address_pairs.iter();
+    let shown = pairs.map(|pair| {
         let mac = pair.mac_address.unwrap_or(port.mac_address);
         let single = pair.ip_address.prefix_len() == pair.ip_address.max_prefix_len();
-        let ip = if single {
-            pair.ip_address.addr().to_string()
-        } else {
-            pair.ip_address.to_string()
+        let ip = match single {
+            true => pair.ip_address.addr().to_string(),
+            false => pair.ip_address.to_string(),
         };
         json!({"mac_address": mac, "ip_address": ip})
-    };
-    port.allowed_address_pairs.iter().map(shown).collect()
+    });
+    shown.collect()
 }

@@ -44,10 +44,9 @@ fn too_many(options: usize) -> ApiError {
 
 impl PatchedOption {
     fn merge(self, options: &mut Vec<DhcpOption>) {
-        let same = |option: &DhcpOption| {
+        let present = options.iter().position(|option| {
             (&option.opt_name, option.ip_version) == (&self.name, self.ip_version)
-        };
-        let present = options.iter().position(same);
+        });
         match (present, self.value) {
             (Some(at), None) => drop(options.remove(at)),
             (Some(at), Some(opt_value)) => options[at].opt_value = opt_value,
@@ -64,20 +63,13 @@ impl PatchedOption {
 pub(super) fn option(value: &Value) -> Result<PatchedOption, Invalid> {
     let fields = ["opt_name", "opt_value", "ip_version"];
     let option = values::object(value, &fields, "extra dhcp option")?;
-    let field = |name: &str| {
-        let missing = || {
-            let text = python::text(value);
-            Invalid::Reason(format!(
-                "Invalid data format for extra dhcp option: '{text}'"
-            ))
-        };
-        option.get(name).ok_or_else(missing)
-    };
-    let name = values::text(LONGEST_NAME)(one_line(field("opt_name")?)?)?;
-    let value = values::or_null(values::text(values::LONG))(field("opt_value")?)?;
+    let name = option.get("opt_name").ok_or_else(|| incomplete(value))?;
+    let name = values::text(LONGEST_NAME)(one_line(name)?)?;
+    let opt_value = option.get("opt_value").ok_or_else(|| incomplete(value))?;
+    let value = values::or_null(values::text(values::LONG))(opt_value)?;
     if !BLANK.contains(&name.as_str()) {
         refuse_blank(&name)?;
-        one_line(field("opt_value")?)?;
+        one_line(opt_value)?;
         value.as_deref().map_or(Ok(()), refuse_blank)?;
     }
     let ip_version = option.get("ip_version").map(values::ip_version);
@@ -88,10 +80,19 @@ pub(super) fn option(value: &Value) -> Result<PatchedOption, Invalid> {
     })
 }
 
+fn incomplete(option: &Value) -> Invalid {
+    let text = python::text(option);
+    Invalid::Reason(format!(
+        "Invalid data format for extra dhcp option: '{text}'"
+    ))
+}
+
 /// A line break would end the line of the file in which dnsmasq reads options.
+fn ends_line(letter: char) -> bool {
+    letter.is_control() && letter != '\t' || "\u{2028}\u{2029}".contains(letter)
+}
+
 fn one_line(value: &Value) -> Result<&Value, Invalid> {
-    let ends_line =
-        |letter: char| letter.is_control() && letter != '\t' || "\u{2028}\u{2029}".contains(letter);
     match value.as_str() {
         Some(text) if text.trim_end_matches(ends_line).contains(ends_line) => Err(Invalid::Reason(
             format!("Multi-line string is not allowed: {}", python::repr(value)),

@@ -44,18 +44,21 @@ impl BindingPatch {
             let message = format!("Unrecognized attribute(s) '{name}'");
             return Err(ApiError::malformed(message));
         }
-        let text = values::text(255);
-        let vnic_type = values::one_of(&vif::VNIC_TYPES);
-        let read = |name: &str, read: &dyn Fn(&Value) -> Result<String, values::Invalid>| {
-            let value = given.get(name).map(read).transpose();
-            value.map_err(|invalid| invalid.of(name))
-        };
         Ok(Self {
-            host: read("host", &text)?,
-            vnic_type: read("vnic_type", &vnic_type)?,
-            profile: read("profile", &binding::profile)?,
+            host: text(given, "host", values::text(255))?,
+            vnic_type: text(given, "vnic_type", values::one_of(&vif::VNIC_TYPES))?,
+            profile: text(given, "profile", binding::profile)?,
         })
     }
+}
+
+fn text(
+    given: &Map<String, Value>,
+    name: &str,
+    parse: impl Fn(&Value) -> Result<String, values::Invalid>,
+) -> Result<Option<String>, ApiError> {
+    let value = given.get(name).map(parse).transpose();
+    value.map_err(|invalid| invalid.of(name))
 }
 
 /// The bindings as rows, the active one first.

@@ -110,13 +110,12 @@ pub(super) fn dependants(
         .map(|other| other.target.as_str());
     let targets: BTreeSet<&str> = others.chain(instead).collect();
     let owner = super::owner(intent, policy.object);
-    let depends = |project: &String| {
+    let mut users = users(intent, policy);
+    users.retain(|project| {
         let by_this = policy.target == EVERY_PROJECT || policy.target == *project;
         let by_other = targets.contains(EVERY_PROJECT) || targets.contains(project.as_str());
         by_this && !by_other && Some(project.as_str()) != owner && !project.is_empty()
-    };
-    let mut users = users(intent, policy);
-    users.retain(depends);
+    });
     users
 }
 

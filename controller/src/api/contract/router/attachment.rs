@@ -13,8 +13,9 @@ pub(super) fn checked_gateway(
     router: &Router,
     subnet: &Arc<Subnet>,
 ) -> Result<IpAddr, ApiError> {
-    let missing = || refused("Subnet for router interface must have a gateway IP");
-    let gateway = subnet.gateway_ip.ok_or_else(missing)?;
+    let gateway = subnet
+        .gateway_ip
+        .ok_or_else(|| refused("Subnet for router interface must have a gateway IP"))?;
     refuse_externally_advertised(subnet)?;
     refuse_overlap(intent, router, std::slice::from_ref(subnet))?;
     if ipam::is_usable(subnet.cidr, gateway, true) {
@@ -32,11 +33,11 @@ pub(super) fn check_port(
     subnets: &[Arc<Subnet>],
 ) -> Result<(), ApiError> {
     refuse_used_port(port)?;
-    let is_ipv4 = |subnet: &&Arc<Subnet>| subnet.cidr.network().is_ipv4();
     if subnets.is_empty() {
         return Err(refused("Router port must have at least one fixed IP"));
     }
-    if subnets.iter().filter(is_ipv4).count() > 1 {
+    let prefixes = subnets.iter().map(|subnet| subnet.cidr.network());
+    if prefixes.filter(IpAddr::is_ipv4).count() > 1 {
         return Err(refused("Cannot have multiple IPv4 subnets on router port"));
     }
     for subnet in subnets {

@@ -9,7 +9,7 @@ use crate::api::contract::python;
 use crate::api::contract::values;
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
-use sextant_model::{HostRoute, Intent, Object, Port, Router, SubnetId};
+use sextant_model::{FixedIp, HostRoute, Intent, Object, Router, SubnetId};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -87,8 +87,7 @@ pub(super) fn check(intent: &Intent, router: &Router) -> Result<(), ApiError> {
         ));
     }
     let around = Surroundings::of(intent, router);
-    let fault = |route: &HostRoute| around.fault(route);
-    match router.routes.iter().find_map(fault) {
+    match router.routes.iter().find_map(|route| around.fault(route)) {
         Some(fault) => Err(invalid(&router.routes, fault)),
         None => Ok(()),
     }
@@ -102,31 +101,33 @@ struct Surroundings {
 
 impl Surroundings {
     fn of(intent: &Intent, router: &Router) -> Self {
-        let ports: Vec<&Arc<Port>> = intent
+        let ports = intent
             .interfaces_of(router.id)
-            .chain(intent.gateway_of(router.id))
-            .collect();
-        let fixed = || ports.iter().flat_map(|port| &port.fixed_ips);
-        let prefix = |id| intent.subnets.get(id).map(|subnet| subnet.cidr);
+            .chain(intent.gateway_of(router.id));
+        let fixed: Vec<&FixedIp> = ports.flat_map(|port| &port.fixed_ips).collect();
+        let subnets = fixed
+            .iter()
+            .filter_map(|fixed| intent.subnets.get(&fixed.subnet_id));
         Self {
-            prefixes: fixed()
-                .filter_map(|fixed| prefix(&fixed.subnet_id))
-                .collect(),
-            own: fixed().map(|fixed| fixed.ip_address).collect(),
+            prefixes: subnets.map(|subnet| subnet.cidr).collect(),
+            own: fixed.iter().map(|fixed| fixed.ip_address).collect(),
         }
     }
 
     fn fault(&self, route: &HostRoute) -> Option<&'static str> {
-        let connected = |prefix: &IpNet| prefix.contains(&route.nexthop);
         if route.destination.network().is_ipv4() != route.nexthop.is_ipv4() {
             Some("the nexthop is not of the IP version of the destination")
-        } else if !self.prefixes.iter().any(connected) {
+        } else if !self.is_connected_with(route.nexthop) {
             Some("the nexthop is not connected with router")
         } else if self.own.contains(&route.nexthop) {
             Some("the nexthop is used by router")
         } else {
             None
         }
+    }
+
+    fn is_connected_with(&self, address: IpAddr) -> bool {
+        self.prefixes.iter().any(|prefix| prefix.contains(&address))
     }
 }
 
@@ -144,19 +145,17 @@ pub(super) fn refuse_needed(
     router: &Router,
     subnets: &[SubnetId],
 ) -> Result<(), ApiError> {
-    let needed = |id: &&SubnetId| {
-        let subnet = intent.subnets.get(*id);
-        subnet.is_some_and(|subnet| {
-            let mut routes = router.routes.iter();
-            routes.any(|route| subnet.cidr.contains(&route.nexthop))
-        })
-    };
-    match subnets.iter().find(needed) {
+    let mut subnets = subnets.iter().filter_map(|id| intent.subnets.get(id));
+    let needed = subnets.find(|subnet| {
+        let mut routes = router.routes.iter();
+        routes.any(|route| subnet.cidr.contains(&route.nexthop))
+    });
+    match needed {
         Some(subnet) => Err(ApiError::conflict(
             "RouterInterfaceInUseByRoute",
             format!(
-                "Router interface for subnet {subnet} on router {} cannot be deleted, as it is required by one or more routes.",
-                router.id
+                "Router interface for subnet {} on router {} cannot be deleted, as it is required by one or more routes.",
+                subnet.id, router.id
             ),
         )),
         None => Ok(()),

@@ -40,9 +40,8 @@ pub(super) fn patched(value: &Value) -> Result<PatchedGateway, Invalid> {
         }
     };
     refuse_other_fields(fields)?;
-    let field = |name: &str| fields.get(name).unwrap_or(&Value::Null);
     let gateway = ExternalGateway {
-        network_id: values::id(NetworkId)(field("network_id"))?,
+        network_id: values::id(NetworkId)(values::field(fields, "network_id"))?,
         enable_snat: fields
             .get("enable_snat")
             .map(values::boolean)
@@ -51,13 +50,13 @@ pub(super) fn patched(value: &Value) -> Result<PatchedGateway, Invalid> {
     };
     Ok(PatchedGateway::Set(
         gateway,
-        listed(field("external_fixed_ips"))?,
+        listed(values::field(fields, "external_fixed_ips"))?,
     ))
 }
 
 fn refuse_other_fields(fields: &Map<String, Value>) -> Result<(), Invalid> {
-    let known = |name: &String| FIELDS.contains(&name.as_str());
-    if fields.contains_key("network_id") && fields.keys().all(known) {
+    let mut names = fields.keys().map(String::as_str);
+    if fields.contains_key("network_id") && names.all(|name| FIELDS.contains(&name)) {
         return Ok(());
     }
     let (expected, provided) = (

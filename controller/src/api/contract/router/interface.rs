@@ -18,6 +18,7 @@ use sextant_model::{
 };
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use uuid::Uuid;
 
 /// `add_router_interface`.
 pub(crate) struct AddRouterInterface(pub(crate) NamedInterface);
@@ -74,20 +75,21 @@ pub(crate) struct NamedInterface {
 
 impl NamedInterface {
     fn read(body: &Map<String, Value>) -> Result<Self, ApiError> {
-        let id = |name: &str| {
-            let given = body.get(name).filter(|value| !value.is_null());
-            let valid = |value: &Value| values::uuid(value).map_err(|_| no_uuid(value));
-            given.map(valid).transpose()
-        };
         let named = Self {
-            subnet: id("subnet_id")?.map(SubnetId),
-            port: id("port_id")?.map(PortId),
+            subnet: id(body, "subnet_id")?.map(SubnetId),
+            port: id(body, "port_id")?.map(PortId),
         };
         if named.subnet.is_none() && named.port.is_none() {
             return Err(nothing_named());
         }
         Ok(named)
     }
+}
+
+fn id(body: &Map<String, Value>, name: &str) -> Result<Option<Uuid>, ApiError> {
+    let given = body.get(name).filter(|value| !value.is_null());
+    let id = given.map(|value| values::uuid(value).map_err(|_| no_uuid(value)));
+    id.transpose()
 }
 
 fn no_uuid(value: &Value) -> ApiError {
@@ -186,9 +188,12 @@ fn remove_subnet(
     id: SubnetId,
 ) -> Result<ChangedInterface, ApiError> {
     Subnet::get(&draft.intent, id)?;
-    let has = |port: &&Arc<Port>| port.fixed_ips.iter().any(|fixed| fixed.subnet_id == id);
-    let port = draft.intent.interfaces_of(router.id).find(has).cloned();
-    let port = port.ok_or_else(|| not_attached(router, id))?;
+    let port = draft
+        .intent
+        .interfaces_of(router.id)
+        .find(|port| port.has_address_of(id))
+        .cloned()
+        .ok_or_else(|| not_attached(router, id))?;
     refuse_needed(&draft.intent, router, &[id])?;
     let (gone, kept): (Vec<FixedIp>, Vec<FixedIp>) = port
         .fixed_ips

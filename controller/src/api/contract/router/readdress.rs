@@ -12,6 +12,7 @@ use crate::api::contract::placement::addresses::WantedAddresses;
 use crate::api::contract::placement::place;
 use sextant_model::{FixedIp, Port, Router, RouterId, SubnetId};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Gives a router's port these addresses, and stores it.
@@ -67,15 +68,18 @@ fn of_interface(
 }
 
 fn refuse_ipv4(port: &Port, before: &[FixedIp]) -> Result<(), ApiError> {
-    let changed = |one: &[FixedIp], other: &[FixedIp]| {
-        one.iter()
-            .any(|fixed| fixed.ip_address.is_ipv4() && !other.contains(fixed))
-    };
-    if !changed(before, &port.fixed_ips) && !changed(&port.fixed_ips, before) {
+    if ipv4_of(before) == ipv4_of(&port.fixed_ips) {
         return Ok(());
     }
     let message = format!("IP updates for port {} are not allowed", port.id);
     Err(ApiError::bad_request("ports", message))
+}
+
+fn ipv4_of(fixed_ips: &[FixedIp]) -> BTreeSet<(SubnetId, IpAddr)> {
+    let all = fixed_ips.iter();
+    all.filter(|fixed| fixed.ip_address.is_ipv4())
+        .map(|fixed| (fixed.subnet_id, fixed.ip_address))
+        .collect()
 }
 
 fn subnets(fixed_ips: &[FixedIp]) -> BTreeSet<SubnetId> {

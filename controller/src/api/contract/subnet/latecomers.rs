@@ -29,14 +29,14 @@ pub(super) fn give(draft: &mut Draft, network: &Network, subnet: &Arc<Subnet>) {
 }
 
 fn waiting(intent: &Intent, subnet: &Subnet, to_guests: bool) -> Vec<Arc<Port>> {
-    let waits = |port: &&Arc<Port>| {
+    let ports = intent.ports_of(subnet.network_id);
+    let waiting = ports.filter(|port| {
         let of_gateway = port.gateway_of().is_some();
         (of_gateway || (to_guests && !port.is_of_router()))
             && addresses::is_for(subnet, &port.device_owner)
             && !has_one_like(intent, port, subnet)
-    };
-    let ports = intent.ports_of(subnet.network_id);
-    ports.filter(waits).cloned().collect()
+    });
+    waiting.cloned().collect()
 }
 
 /// Whether a port has an address of the same IP version that it did not get by itself.

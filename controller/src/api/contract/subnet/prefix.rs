@@ -59,9 +59,9 @@ impl SubnetPatch {
                 Ok(self.delegated())
             }
             (None, true) => {
-                let default = default_pool(&draft.intent, ip_version);
-                let missing = || no_default(ip_version);
-                default.cloned().ok_or_else(missing).map(Source::Pool)
+                let default = default_pool(&draft.intent, ip_version).cloned();
+                let default = default.ok_or_else(|| no_default(ip_version));
+                default.map(Source::Pool)
             }
         }
     }
@@ -115,8 +115,9 @@ pub(super) fn take(
             (PROVISIONAL_PREFIX.into(), PrefixSource::Delegated)
         }
         Source::Given => {
-            let missing = || refused("a subnetpool must be specified in the absence of a cidr");
-            (named.ok_or_else(missing)?, PrefixSource::Given)
+            let reason = "a subnetpool must be specified in the absence of a cidr";
+            let cidr = named.ok_or_else(|| refused(reason))?;
+            (cidr, PrefixSource::Given)
         }
     };
     refuse_mixed_sources(draft, patch.network_id()?, source, cidr)?;
@@ -199,7 +200,6 @@ fn refuse_mixed_sources(
     cidr: IpNet,
 ) -> Result<(), ApiError> {
     let ip_version = IpVersion::of_prefix(cidr);
-    let same_family = |other: IpNet| IpVersion::of_prefix(other) == ip_version;
     rely_on_pools(draft, network);
     if let Some(scope) = network::scope(&draft.intent, network, ip_version)
         && let Some(own) = scope_of(draft, source)
@@ -212,7 +212,7 @@ fn refuse_mixed_sources(
     let mut others = draft
         .intent
         .subnets_of(network)
-        .filter(|other| same_family(other.cidr));
+        .filter(|other| IpVersion::of_prefix(other.cidr) == ip_version);
     match others.find(|other| other.prefix_source != source) {
         Some(_) => Err(ApiError::bad(
             "NetworkSubnetPoolAffinityError",

@@ -13,9 +13,7 @@ use crate::api::contract::kind::Kind;
 use crate::api::contract::placement::{self, addresses};
 use crate::api::contract::router::{attachment, gateway};
 use ipnet::{IpNet, Ipv6Net};
-use sextant_model::{
-    FixedIp, Intent, Mark, Network, Object, Port, PrefixSource, Router, Subnet, SubnetId,
-};
+use sextant_model::{Intent, Mark, Network, Object, Port, PrefixSource, Router, Subnet, SubnetId};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -83,7 +81,7 @@ fn check(intent: &Intent, subnet: &Subnet) -> Result<(), ApiError> {
 fn routers_around(intent: &Intent, subnet: &Subnet) -> Vec<Arc<Router>> {
     let on_subnet = intent
         .router_ports_of(subnet.network_id)
-        .filter(|port| port.fixed_ips.iter().any(|ip| ip.subnet_id == subnet.id));
+        .filter(|port| port.has_address_of(subnet.id));
     let outside = intent.gateway_ports_of(subnet.network_id);
     let ids: BTreeSet<_> = on_subnet
         .filter_map(|port| port.router())
@@ -105,15 +103,14 @@ fn store_around(draft: &mut Draft, subnet: &Subnet) -> Result<(), ApiError> {
 /// Replaces every port's addresses of the subnet.
 fn readdress(draft: &mut Draft, before: &Subnet, after: &Subnet) -> Result<(), ApiError> {
     draft.relies_on(Mark::PortsOf(before.network_id));
-    let of_subnet = |fixed: &FixedIp| fixed.subnet_id == before.id;
     let ports = draft.intent.ports_of(before.network_id);
     let ports: Vec<Arc<Port>> = ports
-        .filter(|port| port.fixed_ips.iter().any(of_subnet))
+        .filter(|port| port.has_address_of(before.id))
         .cloned()
         .collect();
     let places = places::in_prefix(&ports, before, after);
     for old in ports.iter().flat_map(|port| &port.fixed_ips) {
-        if of_subnet(old) {
+        if old.subnet_id == before.id {
             addresses::release(draft, *old);
         }
     }
@@ -122,7 +119,7 @@ fn readdress(draft: &mut Draft, before: &Subnet, after: &Subnet) -> Result<(), A
         for fixed in changed
             .fixed_ips
             .iter_mut()
-            .filter(|fixed| of_subnet(fixed))
+            .filter(|fixed| fixed.subnet_id == before.id)
         {
             if let Some(place) = places.get(&fixed.ip_address) {
                 fixed.ip_address = *place;

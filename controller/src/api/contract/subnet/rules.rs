@@ -6,7 +6,7 @@ use crate::api::contract::network;
 use crate::api::contract::python;
 use ipnet::IpNet;
 use serde_json::{Value, json};
-use sextant_model::{AllocationPool, HostRoute, Intent, IpVersion, Subnet};
+use sextant_model::{AllocationPool, FixedIp, HostRoute, Intent, IpVersion, Subnet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -284,24 +284,23 @@ fn range(pool: &AllocationPool) -> String {
 
 /// Refuses to change a gateway that a router's port has.
 fn refuse_used_gateway(before: &Subnet, intent: &Intent) -> Check {
-    let has_gateway = |port: &&Arc<sextant_model::Port>| {
-        let mut fixed = port.fixed_ips.iter();
-        fixed.any(|fixed| {
-            fixed.subnet_id == before.id && Some(fixed.ip_address) == before.gateway_ip
-        })
+    let Some(gateway) = before.gateway_ip else {
+        return Ok(());
     };
-    match (
-        network::router_ports(intent, before.network_id).find(has_gateway),
-        before.gateway_ip,
-    ) {
-        (Some(port), Some(gateway)) => Err(ApiError::conflict(
+    let fixed = FixedIp {
+        subnet_id: before.id,
+        ip_address: gateway,
+    };
+    let mut ports = network::router_ports(intent, before.network_id);
+    match ports.find(|port| port.fixed_ips.contains(&fixed)) {
+        Some(port) => Err(ApiError::conflict(
             "GatewayIpInUse",
             format!(
                 "Current gateway ip {gateway} already in use by port {}. Unable to update.",
                 port.id
             ),
         )),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

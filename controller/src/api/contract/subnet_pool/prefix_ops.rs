@@ -58,8 +58,7 @@ impl RemovePrefixes {
         intent: &Intent,
         pool: &SubnetPool,
     ) -> Result<Vec<IpNet>, ApiError> {
-        let is_removed = |prefix: IpNet| self.0.iter().any(|other| share_addresses(*other, prefix));
-        if subnets_of(intent, pool).any(|subnet| is_removed(subnet.cidr)) {
+        if subnets_of(intent, pool).any(|subnet| self.touch(subnet.cidr)) {
             return Err(ApiError::bad(
                 "IllegalSubnetPoolPrefixUpdate",
                 "Illegal update to prefixes: One or more the prefixes to be removed is in use by a subnet..",
@@ -70,6 +69,10 @@ impl RemovePrefixes {
             .iter()
             .flat_map(|prefix| remainder(*prefix, &self.0));
         aggregated(&left.collect::<Vec<_>>())
+    }
+
+    fn touch(&self, prefix: IpNet) -> bool {
+        self.0.iter().any(|other| share_addresses(*other, prefix))
     }
 }
 

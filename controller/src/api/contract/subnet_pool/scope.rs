@@ -8,7 +8,6 @@ use crate::api::contract::ipam::share_addresses;
 use crate::api::contract::kind::Kind;
 use ipnet::IpNet;
 use sextant_model::{AddressScope, IpVersion, Key, ObjectKey, PrefixSource, SubnetPool};
-use std::sync::Arc;
 
 /// Checks a new or changed pool's scope, and requires that the scope does not change meanwhile.
 pub(super) fn check(draft: &mut Draft, pool: &SubnetPool) -> Result<(), ApiError> {
@@ -17,8 +16,7 @@ pub(super) fn check(draft: &mut Draft, pool: &SubnetPool) -> Result<(), ApiError
     };
     let scope = AddressScope::get(&draft.intent, id)?;
     check_version(&scope, pool)?;
-    let clashes = |other: &Arc<SubnetPool>| other.id != pool.id && overlap(other, pool);
-    if pools_of(&draft.intent, id).any(clashes) {
+    if pools_of(&draft.intent, id).any(|other| other.id != pool.id && overlap(other, pool)) {
         return Err(ApiError::conflict(
             "AddressScopePrefixConflict",
             "Failed to associate address scope: subnetpools within an address scope must have unique prefixes.",
@@ -60,13 +58,13 @@ pub(super) fn refuse_parting(draft: &mut Draft, pool: &SubnetPool) -> Result<(),
         .into_iter()
         .for_each(|network| draft.relies_on(network));
     let intent = &draft.intent;
-    let stays = |network| {
-        intent.subnets_of(network).any(|other| {
-            let ip_version = IpVersion::of_prefix(other.cidr);
-            other.prefix_source != source && ip_version == pool.ip_version()
-        })
-    };
-    if subnets_of(intent, pool).any(|subnet| stays(subnet.network_id)) {
+    let mut neighbors =
+        subnets_of(intent, pool).flat_map(|subnet| intent.subnets_of(subnet.network_id));
+    let stays = neighbors.any(|other| {
+        let ip_version = IpVersion::of_prefix(other.cidr);
+        other.prefix_source != source && ip_version == pool.ip_version()
+    });
+    if stays {
         return Err(mixed());
     }
     Ok(())

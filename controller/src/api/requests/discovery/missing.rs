@@ -85,10 +85,11 @@ pub(super) fn extension(path: &str) -> Option<&'static str> {
     let first = segments.next()?;
     let third = segments.nth(1);
     let top = TOP.iter().find(|(known, _)| *known == first);
-    let nested = || {
-        let known =
-            |entry: &&(&str, &str, &'static str)| entry.0 == first && Some(entry.1) == third;
-        NESTED.iter().find(known).map(|entry| entry.2)
-    };
-    top.map(|(_, alias)| *alias).or_else(nested)
+    if let Some((_, alias)) = top {
+        return Some(alias);
+    }
+    let mut nested = NESTED.iter();
+    nested
+        .find(|(known, below, _)| *known == first && Some(*below) == third)
+        .map(|(.., alias)| *alias)
 }

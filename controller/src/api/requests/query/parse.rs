@@ -29,19 +29,20 @@ pub(super) enum SortDirection {
     Descending,
 }
 
+fn is_filter<R: Resource>(name: &str) -> bool {
+    let attribute = attribute_of::<R>(name);
+    attribute.is_some_and(|attribute| !matches!(attribute.filter, Filter::Never))
+        || R::has_tags() && TAG_FILTERS.contains(&name)
+}
+
 pub(super) fn conditions<R: Resource>(given: &[(String, String)]) -> Result<Conditions, ApiError> {
-    let known = |name: &str| {
-        let attribute = attribute_of::<R>(name);
-        attribute.is_some_and(|attribute| !matches!(attribute.filter, Filter::Never))
-            || R::has_tags() && TAG_FILTERS.contains(&name)
-    };
     let mut conditions = Conditions::new();
     let mut unknown = Vec::new();
     for (name, value) in given
         .iter()
         .filter(|(name, _)| !RESERVED.contains(&name.as_str()))
     {
-        if !known(name) && !unknown.contains(&name.as_str()) {
+        if !is_filter::<R>(name) && !unknown.contains(&name.as_str()) {
             unknown.push(name.as_str());
         }
         conditions
@@ -71,22 +72,22 @@ pub(super) fn order<R: Resource>(
 ) -> Result<Vec<(&'static AttributeOf<R>, SortDirection)>, ApiError> {
     let mut attributes = Vec::new();
     for key in keys {
-        let unknown = || {
+        let Some(attribute) = attribute_of::<R>(key) else {
             let key = python::names([key.as_str()]);
-            ApiError::malformed(format!("{key} is invalid attribute for sort_keys"))
+            let message = format!("{key} is invalid attribute for sort_keys");
+            return Err(ApiError::malformed(message));
         };
-        attributes.push(attribute_of::<R>(key).ok_or_else(unknown)?);
+        attributes.push(attribute);
     }
     if !directions.is_empty() && directions.len() != keys.len() {
         return Err(ApiError::malformed(
             "The number of sort_keys and sort_dirs must be same",
         ));
     }
-    let ascending = || "asc".to_owned();
     let directions = directions
         .iter()
         .cloned()
-        .chain(std::iter::repeat_with(ascending));
+        .chain(std::iter::repeat_with(|| "asc".to_owned()));
     attributes
         .into_iter()
         .zip(directions)
@@ -117,13 +118,13 @@ pub(super) fn limit(text: &str) -> Result<usize, ApiError> {
 }
 
 pub(super) fn tags_hold(meta: &Meta, filter: &str, values: &[String]) -> bool {
-    let has = |tag: &str| meta.tags.contains(tag);
-    let mut tags = values.iter().flat_map(|value| value.split(','));
+    let tags = values.iter().flat_map(|value| value.split(','));
+    let mut held = tags.map(|tag| meta.tags.contains(tag));
     match filter {
-        "tags" => tags.all(has),
-        "tags-any" => tags.any(has),
-        "not-tags" => !tags.all(has),
-        _ => !tags.any(has),
+        "tags" => held.all(|held| held),
+        "tags-any" => held.any(|held| held),
+        "not-tags" => !held.all(|held| held),
+        _ => !held.any(|held| held),
     }
 }
 

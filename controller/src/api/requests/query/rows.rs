@@ -25,10 +25,9 @@ impl RowQuery {
                 name => conditions.entry(name.to_owned()).or_default().push(value),
             }
         }
-        let known = |name: &&String| filters.contains(&name.as_str());
         let unknown: Vec<&str> = conditions
             .keys()
-            .filter(|name| !known(name))
+            .filter(|name| !filters.contains(&name.as_str()))
             .map(String::as_str)
             .collect();
         if unknown.is_empty() {

@@ -32,14 +32,13 @@ impl FromStr for WayIn {
     type Err = UnknownWayIn;
 
     fn from_str(text: &str) -> Result<Self, UnknownWayIn> {
-        let unknown = || UnknownWayIn(text.to_owned());
-        let (kind, id) = text.split_once('/').ok_or_else(unknown)?;
-        match kind {
-            "port" => id.parse().map(Self::Port).map_err(|_| unknown()),
-            "tunnel" => Ok(Self::Tunnel(ChassisId::new(id))),
-            "physical" => Ok(Self::Physical(id.to_owned())),
-            _ => Err(unknown()),
-        }
+        let way = match text.split_once('/') {
+            Some(("port", id)) => id.parse().map(Self::Port).ok(),
+            Some(("tunnel", id)) => Some(Self::Tunnel(ChassisId::new(id))),
+            Some(("physical", id)) => Some(Self::Physical(id.to_owned())),
+            Some(_) | None => None,
+        };
+        way.ok_or_else(|| UnknownWayIn(text.to_owned()))
     }
 }
 
@@ -164,8 +163,9 @@ fn from_tunnel(
 ) -> Result<Arrival, VerbError> {
     known_chassis(snapshot, Some(peer))?;
     let from = view(snapshot, peer);
-    let no_tunnel = || VerbError::Unfit(format!("{peer} has no tunnel to {chassis}"));
-    let tunnel = from.tunnel_to(&chassis).ok_or_else(no_tunnel)?;
+    let Some(tunnel) = from.tunnel_to(&chassis) else {
+        return Err(no_tunnel(peer, &chassis));
+    };
     match tunnel.remote {
         IpAddr::V6(remote) => packet.set(Field::TUN_IPV6_DST, remote.to_bits()),
         IpAddr::V4(remote) => packet.set(Field::TUN_DST, remote.to_bits().into()),
@@ -180,8 +180,12 @@ fn from_tunnel(
         | OutputTarget::Underlay(_)
         | OutputTarget::Outside(_)
         | OutputTarget::Metadata
-        | OutputTarget::Unknown => Err(no_tunnel()),
+        | OutputTarget::Unknown => Err(no_tunnel(peer, &chassis)),
     }
+}
+
+fn no_tunnel(from: &ChassisId, to: &ChassisId) -> VerbError {
+    VerbError::Unfit(format!("{from} has no tunnel to {to}"))
 }
 
 fn patch_port(chassis: &ChassisId, name: &str, snapshot: &Snapshot) -> Result<u16, VerbError> {

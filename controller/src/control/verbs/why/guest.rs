@@ -39,15 +39,17 @@ pub(super) fn sent(
 fn counted(flows: &[FlowStats]) -> Sent {
     /// Flows of one bundle are not made in the same instant.
     const SLACK: u32 = 2;
-    let of = |stage: Stage| flows.iter().filter(move |flow| flow.table == stage.table());
-    let packets = |stage| of(stage).map(|flow| flow.packets).sum();
-    let oldest = |stage| of(stage).map(|flow| flow.duration_sec).max();
-    let seconds = oldest(Stage::Classify).unwrap_or(0);
-    let guarded = of(Stage::Guard).map(|flow| flow.duration_sec).min();
+    let [classify, guard] = [Stage::Classify, Stage::Guard].map(|stage| {
+        let of_stage = flows.iter().filter(|flow| flow.table == stage.table());
+        Vec::from_iter(of_stage)
+    });
+    let seconds = classify.iter().map(|flow| flow.duration_sec).max();
+    let seconds = seconds.unwrap_or(0);
+    let guarded = guard.iter().map(|flow| flow.duration_sec).min();
     let is_whole = guarded.is_some_and(|guarded| guarded + SLACK >= seconds);
     Sent {
-        packets: packets(Stage::Classify),
-        own: is_whole.then(|| packets(Stage::Guard)),
+        packets: classify.iter().map(|flow| flow.packets).sum(),
+        own: is_whole.then(|| guard.iter().map(|flow| flow.packets).sum()),
         seconds,
     }
 }
@@ -200,8 +202,9 @@ fn leased(case: &Case<'_>, version: IpVersion) -> Option<Finding> {
         IpVersion::V4 => ("DHCP", &DHCPV4_MESSAGES),
         IpVersion::V6 => ("DHCPv6", &DHCPV6_MESSAGES),
     };
-    let of_version = |event: &&PortEvent| messages.contains(&event.what) && event.is_of(version);
-    let Some(event) = case.events.iter().rev().find(of_version) else {
+    let mut latest = case.events.iter().rev();
+    let message = latest.find(|event| messages.contains(&event.what) && event.is_of(version));
+    let Some(event) = message else {
         return Some(Finding::unclear(
             check,
             format!(
@@ -283,14 +286,11 @@ fn groups(case: &Case<'_>) -> Option<Finding> {
             "Port security is off: everything passes.",
         ));
     }
-    let rules = |direction| {
-        let of_groups = port
-            .security_groups
-            .iter()
-            .flat_map(|id| intent.rules_of(*id));
-        of_groups.filter(|rule| rule.direction == direction).count()
-    };
-    let (out, into) = (rules(Direction::Egress), rules(Direction::Ingress));
+    let [out, into] = [Direction::Egress, Direction::Ingress].map(|direction| {
+        let groups = port.security_groups.iter();
+        let rules = groups.flat_map(|id| intent.rules_of(*id));
+        rules.filter(|rule| rule.direction == direction).count()
+    });
     let listed = format!(
         "openstack security group rule list; openstack port show {}",
         port.id

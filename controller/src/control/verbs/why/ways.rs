@@ -36,11 +36,13 @@ fn tunnels(case: &Case<'_>, chassis: &ChassisId, network: &Network) -> Option<Fi
     let unheard: BTreeSet<&ChassisId> = facts.unheard(chassis).collect();
     let own = facts.chassis().get(chassis)?;
     let unpaired: BTreeSet<&ChassisId> = facts.without_tunnel(own).collect();
-    let names = |some: &BTreeSet<&ChassisId>| {
-        let names: Vec<&str> = peers.intersection(some).map(|peer| peer.as_str()).collect();
+    let [silent, apart] = [unheard, unpaired].map(|some| {
+        let names: Vec<&str> = peers
+            .intersection(&some)
+            .map(|peer| peer.as_str())
+            .collect();
         names.join(", ")
-    };
-    let (silent, apart) = (names(&unheard), names(&unpaired));
+    });
     Some(match (silent.is_empty(), apart.is_empty()) {
         (true, true) => Finding::good(
             CHECK,

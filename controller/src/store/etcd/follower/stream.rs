@@ -51,14 +51,16 @@ impl CommitStream {
                 return heard.map_err(Stop::from);
             }
             let message = self.messages.message().await.map_err(CallError::from)?;
-            let ended = || CallError::NoAnswer("the watch has ended".to_owned());
-            self.take(&message.ok_or_else(ended)?, known, layout);
+            let Some(message) = message else {
+                return Err(CallError::NoAnswer("the watch has ended".to_owned()).into());
+            };
+            self.take(&message, known, layout);
         }
     }
 
     fn take(&mut self, message: &WatchResponse, known: &mut KnownRows, layout: &Layout) {
-        let of_one_revision = |one: &Event, other: &Event| revision(one) == revision(other);
-        for events in message.events().chunk_by(of_one_revision) {
+        let events = message.events();
+        for events in events.chunk_by(|one, other| revision(one) == revision(other)) {
             let committed = committed(events, known, layout).transpose();
             let committed = committed.map(|result| result.map(Heard::Commit));
             let is_end = committed.as_ref().is_some_and(Result::is_err);

@@ -50,9 +50,9 @@ pub(super) fn in_prefix(
 fn gateway_among(held: &[(&Port, IpAddr)], before: &Subnet) -> Option<IpAddr> {
     let of_routers = held.iter().filter(|(port, _)| port.router().is_some());
     let addresses: Vec<IpAddr> = of_routers.map(|(_, address)| *address).collect();
-    let among = |address: &IpAddr| addresses.contains(address);
-    let anycast = Some(before.cidr.network()).filter(among);
-    before.gateway_ip.filter(among).or(anycast)
+    let anycast = before.cidr.network();
+    let mut candidates = before.gateway_ip.into_iter().chain([anycast]);
+    candidates.find(|address| addresses.contains(address))
 }
 
 fn within(prefix: Ipv6Net, last_bits: u64) -> Ipv6Addr {
