@@ -25,6 +25,7 @@ use crate::flow_counters::FlowCounters;
 use crate::metrics::Metrics;
 use crate::neighbors::Neighbors;
 use crate::port_history::PortHistory;
+use crate::probes::Probes;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::store::Store;
@@ -50,6 +51,8 @@ pub struct OperatorView {
     pub history: PortHistory,
     /// How many packets the flows of connected switches took.
     pub counters: FlowCounters,
+    /// Who waits for probes of tunnels.
+    pub probes: Probes,
     /// The metrics.
     pub metrics: Metrics,
     /// The hypervisors whose databases are connected.

@@ -2,6 +2,7 @@
 
 use crate::seat::Seat;
 use dashmap::DashMap;
+use rust_openflow::Message;
 use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
 use sextant_model::ChassisId;
 use std::sync::Arc;
@@ -26,16 +27,25 @@ pub struct CounterQuestion {
     pub answer: oneshot::Sender<Result<Vec<FlowStats>, NoCounters>>,
 }
 
+/// What people want of a switch.
+#[derive(Debug)]
+pub enum SwitchErrand {
+    /// To know its counters.
+    Count(CounterQuestion),
+    /// To have it do this.
+    Send(Message),
+}
+
 /// The switches that can be asked.
 #[derive(Clone, Debug, Default)]
-pub struct FlowCounters(Arc<DashMap<ChassisId, mpsc::Sender<CounterQuestion>>>);
+pub struct FlowCounters(Arc<DashMap<ChassisId, mpsc::Sender<SwitchErrand>>>);
 
 /// The questions to one switch, for as long as its session lives.
 #[derive(Debug)]
 pub struct CounterQuestions {
     all: FlowCounters,
     seat: Arc<Seat<ChassisId>>,
-    questions: mpsc::Receiver<CounterQuestion>,
+    questions: mpsc::Receiver<SwitchErrand>,
 }
 
 /// Why there are no counters.
@@ -66,13 +76,30 @@ impl FlowCounters {
         let asked = asked.ok_or(NoCounters::NotConnected)?;
         let (answer, answered) = oneshot::channel();
         let question = CounterQuestion { request, answer };
-        asked.try_send(question).map_err(|_| NoCounters::NoAnswer)?;
+        let errand = SwitchErrand::Count(question);
+        asked.try_send(errand).map_err(|_| NoCounters::NoAnswer)?;
         // Callers are threads beside the runtime, which has the clock.
         let answered = tokio::runtime::Handle::current().block_on(timeout(PATIENCE, answered));
         match answered {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) | Err(_) => Err(NoCounters::NoAnswer),
         }
+    }
+
+    /// Whether a switch can be asked here: another controller may own its hypervisor.
+    #[must_use]
+    pub fn knows(&self, chassis: &ChassisId) -> bool {
+        self.0.contains_key(chassis)
+    }
+
+    /// Has a switch do something.
+    ///
+    /// # Errors
+    /// It is not connected here, or has too much to do.
+    pub fn send(&self, chassis: &ChassisId, message: Message) -> Result<(), NoCounters> {
+        let asked = self.0.get(chassis).ok_or(NoCounters::NotConnected)?;
+        let errand = SwitchErrand::Send(message);
+        asked.try_send(errand).map_err(|_| NoCounters::NoAnswer)
     }
 
     /// The questions to the switch of the hypervisor that has this seat.
@@ -90,7 +117,7 @@ impl FlowCounters {
 
 impl CounterQuestions {
     /// The next question.
-    pub async fn next(&mut self) -> Option<CounterQuestion> {
+    pub async fn next(&mut self) -> Option<SwitchErrand> {
         self.questions.recv().await
     }
 }

@@ -26,6 +26,7 @@ pub mod neighbors;
 pub mod nova;
 pub mod outgoing;
 pub mod port_history;
+pub mod probes;
 pub mod reference;
 pub mod renumbering;
 pub mod rules;

@@ -248,9 +248,11 @@ pub(crate) fn contribution(view: &View<'_>, object: &PipelineObject) -> Contribu
             flows: [
                 tunnel::arrive(view),
                 tunnel::unknown(view),
+                tunnel::probed(view),
                 metadata::classify(view),
             ]
             .concat(),
+            meters: tunnel::meters(view),
             ..Contribution::default()
         },
         PipelineObject::Peer(peer) => tunnel::heard(view, peer).map(SharedSource::Peer).into(),

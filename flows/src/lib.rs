@@ -37,6 +37,7 @@ pub use dependencies::Concerned;
 pub use difference::{Difference, InstalledFlow, reconcile};
 pub use features::fragments::is_of_fragments;
 pub use features::replication::ReceiverShard;
+pub use features::tunnel::probing;
 pub use flow::{Cookie, Doing, Flow};
 pub use flows::{Doings, Flows};
 pub use link::Interface;

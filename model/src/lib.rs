@@ -35,6 +35,7 @@ mod nova_port;
 mod object;
 mod ownership;
 mod port;
+mod probe;
 mod punt;
 mod quota;
 mod rbac;
@@ -83,6 +84,7 @@ pub use port::{
     AddressPair, DhcpOption, FixedIp, InactiveBinding, Port, ROUTER_GATEWAY_OWNER,
     ROUTER_INTERFACE_OWNER, in_domain,
 };
+pub use probe::{PROBE_ETHERTYPE, PROBE_KEY, PROBE_MAC};
 pub use punt::{
     AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Asker, Dhcpv6Options,
     Dhcpv6Service, GroupMember, IcmpError, KnownNeighbor, LeasedAddress, Pref64, PrefixEnds,

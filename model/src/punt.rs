@@ -317,6 +317,8 @@ pub enum Punt {
     Appeared(PortId),
     /// An echo request to all nodes or all routers of a link.
     GroupEcho(Vec<GroupMember>),
+    /// A probe of a tunnel, from another hypervisor.
+    Probed,
 }
 
 impl Punt {
@@ -336,7 +338,8 @@ impl Punt {
             | Self::NeighborSolicitation(_)
             | Self::BareSolicitation
             | Self::Unheld(_)
-            | Self::GroupEcho(_) => None,
+            | Self::GroupEcho(_)
+            | Self::Probed => None,
         }
     }
 
@@ -380,7 +383,8 @@ impl Punt {
             | Self::Announced(_)
             | Self::Unheld(_)
             | Self::Appeared(_)
-            | Self::GroupEcho(_) => 0,
+            | Self::GroupEcho(_)
+            | Self::Probed => 0,
         }
     }
 
@@ -401,6 +405,7 @@ impl Punt {
             Self::Unheld(_) => "unheld",
             Self::Appeared(_) => "appeared",
             Self::GroupEcho(_) => "group_echo",
+            Self::Probed => "probe",
         }
     }
 }

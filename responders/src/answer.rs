@@ -121,6 +121,8 @@ pub enum Learned {
     Neighbor(NetworkId, HeardNeighbor),
     /// A packet waits for a neighbour on an external network whose MAC is not known.
     Sought(NetworkId, IpAddr),
+    /// A probe of a tunnel has arrived, by its number.
+    Probe(u64),
     /// A DHCPv6 server on an external network answered a client that asks for a prefix.
     PrefixClientMessage(NetworkId, prefix_client::HeardServer),
 }

@@ -31,6 +31,7 @@ pub mod ndp;
 pub mod neighbor;
 mod outside;
 pub mod prefix_client;
+pub mod probe;
 pub mod ra;
 pub mod ra_schedule;
 pub mod repetition;
@@ -67,6 +68,7 @@ pub fn respond(punt: &Punt, frame: &[u8]) -> Answer {
         Punt::Announced(port) => inside::announced(*port, frame),
         Punt::Appeared(port) => inside::appeared(*port),
         Punt::Unheld(asker) => inside::ask(asker),
+        Punt::Probed => probe::arrived(frame),
         Punt::GroupEcho(members) => with(Ipv6Packet::parse(frame), |packet| {
             inside::group_echo(members, packet)
         }),

@@ -15,6 +15,7 @@ pub mod networks;
 pub mod plan;
 pub mod ports;
 pub mod prefixes;
+pub mod probe;
 pub mod routers;
 pub mod search;
 pub mod status;
@@ -90,6 +91,8 @@ verbs! {
     Events(events::EventsVerb);
     /// Show how many packets no flow of each table took, by hypervisor.
     Drops(drops::DropsVerb);
+    /// Say whether frames get from one hypervisor to another and back, and how long they may be. No guest takes part.
+    Probe(probe::ProbeVerb);
     /// Find what an id, a name, an address or a MAC means.
     Search(search::SearchVerb);
     /// Show each hypervisor on a line, with what is wrong of it.

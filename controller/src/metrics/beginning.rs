@@ -9,7 +9,7 @@ use super::{
 use prometheus::IntCounterVec;
 
 /// The packets that switches send up, by what is asked.
-const PACKET_INS: [&str; 12] = [
+const PACKET_INS: [&str; 13] = [
     "router_solicitation",
     "dhcpv6",
     "dhcpv4",
@@ -22,6 +22,7 @@ const PACKET_INS: [&str; 12] = [
     "announced",
     "unheld",
     "group_echo",
+    "probe",
 ];
 
 const DHCPV6_MESSAGES: [&str; 8] = [

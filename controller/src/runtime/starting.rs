@@ -231,6 +231,7 @@ impl Starting<'_> {
             history: switches.history.clone(),
             counters: switches.counters.clone(),
             metrics: self.metrics.clone(),
+            probes: switches.probes.clone(),
             databases: hypervisors.seats.clone(),
             switches: switches.seats.clone(),
             store: StoredCloud(self.store.clone()),

@@ -5,7 +5,7 @@ mod questions;
 mod unknown_endpoints;
 
 use super::SwitchContext;
-use crate::flow_counters::{CounterQuestion, CounterQuestions};
+use crate::flow_counters::{CounterQuestions, SwitchErrand};
 use crate::seat::Seat;
 use crate::series::Series;
 use drops::Drops;
@@ -66,17 +66,21 @@ impl Counting {
     }
 
     /// The next question of a person.
-    pub(super) async fn question(&mut self) -> Option<CounterQuestion> {
+    pub(super) async fn question(&mut self) -> Option<SwitchErrand> {
         self.questions.next().await
     }
 
-    /// Passes a question on to the switch.
+    /// Passes on to the switch what people want of it.
     pub(super) fn pass_on(
         &mut self,
-        question: CounterQuestion,
+        errand: SwitchErrand,
         send: impl FnOnce(&Message) -> Option<Xid>,
     ) {
-        self.unanswered.ask(question, send);
+        match errand {
+            SwitchErrand::Count(question) => self.unanswered.ask(question, send),
+            // A message that cannot be sent any more is a connection that ends.
+            SwitchErrand::Send(message) => drop(send(&message)),
+        }
     }
 
     /// Reads a message if it answers a request.

@@ -162,7 +162,8 @@ impl Punts {
             | Punt::Announced(_)
             | Punt::Appeared(_)
             | Punt::Unheld(_)
-            | Punt::GroupEcho(_) => {
+            | Punt::GroupEcho(_)
+            | Punt::Probed => {
                 let packets = &self.metrics.packet_ins;
                 packets.with_label_values(&[punt.kind()]).inc();
             }

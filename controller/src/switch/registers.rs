@@ -30,7 +30,8 @@ pub(super) fn filled<'a>(punt: &'a Punt, packet: &PacketIn) -> Cow<'a, Punt> {
         | Punt::NeighborSolicitation(_)
         | Punt::Announced(_)
         | Punt::Appeared(_)
-        | Punt::GroupEcho(_) => Cow::Borrowed(punt),
+        | Punt::GroupEcho(_)
+        | Punt::Probed => Cow::Borrowed(punt),
     }
 }
 

@@ -16,7 +16,7 @@ use crate::flow::Flow;
 use crate::pipeline::{NETWORK, ORIGIN, Stage, classify, origin, tunnel};
 use crate::view::{Tunnel, View};
 use rust_openflow::{Action, Field, Match};
-use sextant_model::{ChassisId, IpVersion, Network};
+use sextant_model::{ChassisId, IpVersion, Network, PROBE_ETHERTYPE, PROBE_KEY, PROBE_MAC, Punt};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -68,6 +68,39 @@ pub(crate) fn arrive(view: &View<'_>) -> Vec<Flow> {
             Flow::new(Stage::Classify, classify::PORT, by_port).goto(stage(transport.family))
         })
         .collect()
+}
+
+/// Sends up probes of other hypervisors, whoever may send here: whether they arrive is the question. They pass the meter
+/// with the number of the tunnel port.
+pub(crate) fn probed(view: &View<'_>) -> Vec<Flow> {
+    let ports = view.own().into_iter().flat_map(|own| &own.tunnel_ports);
+    ports
+        .map(|(_, port)| {
+            let probes = Match::new()
+                .with(Field::IN_PORT, *port)
+                .mac(Field::ETH_DST, PROBE_MAC.0)
+                .with(Field::ETH_TYPE, PROBE_ETHERTYPE)
+                .with(Field::TUN_ID, PROBE_KEY);
+            Flow::new(Stage::Classify, classify::PROBE, probes)
+                .punt(Punt::Probed)
+                .meter(u32::from(*port))
+        })
+        .collect()
+}
+
+/// The meters of probes.
+pub(crate) fn meters(view: &View<'_>) -> Vec<u32> {
+    let own = view.own().into_iter();
+    own.flat_map(|own| own.tunnel_ports.values())
+        .map(|port| u32::from(*port))
+        .collect()
+}
+
+/// How a probe gets from a hypervisor to another. `None`: there is no tunnel.
+pub fn probing(view: &View<'_>, peer: &ChassisId) -> Option<Vec<Action>> {
+    let tunnel = view.tunnel_to(peer)?;
+    let key = Action::set(Field::TUN_ID, PROBE_KEY);
+    Some([&[key][..], &send(&tunnel)].concat())
 }
 
 /// Drops frames from all other endpoints. They have flows of their own, whose counters say how many there were.

@@ -66,6 +66,8 @@ priorities! {
         RESERVED = 300;
         /// Frames with a tag inside a tag, from any port.
         STACKED = 290;
+        /// Probes, from any tunnel.
+        PROBE = 110;
         /// What comes in by a port.
         PORT = 100;
     }

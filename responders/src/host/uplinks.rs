@@ -192,6 +192,7 @@ fn learn(
         | Learned::Declined { .. }
         | Learned::Released { .. }
         | Learned::Appeared(_)
+        | Learned::Probe(_)
         | Learned::Announced { .. } => Ok(()),
     }
 }

@@ -49,6 +49,10 @@ impl SwitchSession {
     pub(super) fn learn(&mut self, learned: &[Learned]) {
         let (now, random) = (clock::time(), &mut rand::random::<u64>);
         for learned in learned {
+            if let Learned::Probe(number) = learned {
+                self.context.probes.arrived(*number, &self.chassis);
+                continue;
+            }
             self.host.handle_learned(learned, now, random);
         }
     }

@@ -1,7 +1,8 @@
 //! The ways from the port's hypervisor to others: tunnels, provider networks, gateways.
 
 use super::Case;
-use crate::control::verbs::finding::Finding;
+use crate::control::verbs::finding::{Finding, FindingState};
+use crate::control::verbs::probe::probe;
 use sextant_model::{ChassisId, Network, RouterId};
 use std::collections::BTreeSet;
 
@@ -44,10 +45,7 @@ fn tunnels(case: &Case<'_>, chassis: &ChassisId, network: &Network) -> Option<Fi
         names.join(", ")
     });
     Some(match (silent.is_empty(), apart.is_empty()) {
-        (true, true) => Finding::good(
-            CHECK,
-            format!("To {} hypervisors with ports of this network.", peers.len()),
-        ),
+        (true, true) => probed(case, chassis, &peers),
         (_, false) => Finding::bad(
             CHECK,
             format!(
@@ -84,6 +82,38 @@ fn mapping(case: &Case<'_>, chassis: &ChassisId, network: &Network) -> Option<Fi
             ),
         ),
     })
+}
+
+/// Sends frames to some of these hypervisors and back.
+fn probed(case: &Case<'_>, chassis: &ChassisId, peers: &BTreeSet<&ChassisId>) -> Finding {
+    /// An answer should not take long.
+    const MOST: usize = 3;
+    const FRAMES: u16 = 3;
+    let mut passed = Vec::new();
+    for peer in peers.iter().take(MOST) {
+        for (from, to) in [(chassis, *peer), (*peer, chassis)] {
+            let way = probe(case.known, case.snapshot, from, to, FRAMES);
+            match way.finding.state {
+                FindingState::Bad => return way.finding,
+                FindingState::Good | FindingState::Note => passed.push(peer.as_str()),
+                // Another controller owns that one.
+                FindingState::Unclear => {}
+            }
+        }
+    }
+    passed.dedup();
+    let count = peers.len();
+    let probed = match passed.is_empty() {
+        true => "none was probed".to_owned(),
+        false => format!(
+            "frames of full length pass to and from {}",
+            passed.join(", ")
+        ),
+    };
+    Finding::good(
+        "tunnels",
+        format!("Hypervisors with ports of this network: {count}; {probed}."),
+    )
 }
 
 /// The routers of the port's subnets.
