@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 /// The text is not an address and a port.
 pub fn listen_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
-        format!("{text:?} is not ADDRESS:PORT, such as [::1]:9696 or 192.0.2.1:9696; names are not looked up")
+        format!("{text:?} is no address: names are not looked up, so say ADDRESS:PORT, such as [::1]:9696")
     })
 }
 

@@ -48,13 +48,15 @@ fn one_by_one(file: Spanned<DeTable<'_>>) -> Vec<Spanned<DeTable<'_>>> {
     let mut files = vec![];
     for (key, value) in file.into_inner() {
         let place = value.span();
-        let values = match value.into_inner() {
-            DeValue::Table(section) if !section.is_empty() => {
-                let keys = section.into_iter();
-                keys.map(|key| DeValue::Table(DeTable::from_iter([key])))
+        let value = value.into_inner();
+        let values: Vec<_> = match value.as_table() {
+            Some(section) if !section.is_empty() => {
+                let keys = section.iter();
+                keys.map(|(key, value)| DeTable::from_iter([(key.clone(), value.clone())]))
+                    .map(DeValue::Table)
                     .collect()
             }
-            other => vec![other],
+            Some(_) | None => vec![value],
         };
         files.extend(values.into_iter().map(|value| {
             let value = Spanned::new(place.clone(), value);
