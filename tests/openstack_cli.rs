@@ -12,10 +12,12 @@ mod rights;
 #[path = "openstack/ways.rs"]
 mod ways;
 
-use client::{Client, Outcome, python, script};
+use client::{Client, Outcome};
 use serde_json::{Value, json};
 use sextant_lab::Loopback;
+use sextant_lab::openstack::{python, script};
 use std::error::Error;
+use std::process::Command;
 
 /// How many commands each test types at least; together more than enough to be at home with.
 const AT_LEAST: [usize; 5] = [12, 26, 20, 18, 14];
@@ -403,7 +405,10 @@ fn tags_agents_and_extensions() -> Outcome {
 fn a_session_of_openstacksdk() -> Outcome {
     let controller = Loopback::start(&[])?;
     let endpoint = format!("http://{}", controller.addresses().api);
-    let session = python()?.arg(script("session.py")).arg(endpoint).output()?;
+    let session = Command::new(python()?)
+        .arg(script("session.py"))
+        .arg(endpoint)
+        .output()?;
     let said = String::from_utf8_lossy(&session.stdout);
     let complained = String::from_utf8_lossy(&session.stderr);
     assert!(session.status.success(), "{said}{complained}");

@@ -1,6 +1,7 @@
 //! Faults are planted in a cloud on real Open vSwitch, with real guests: `sextant why` names each of them.
 
 use serde_json::{Value, json};
+use sextant_lab::story::faults::{self, NO_PORT, OTHER_MAC, change, change_port};
 use sextant_lab::story::{Failure, Outcome, Plugged, World, ensure};
 use sextant_lab::{Network, Port, PortSpec, SubnetSpec, wait_for};
 use std::time::Duration;
@@ -50,11 +51,6 @@ fn among_others(world: &World, port: &str, words: &str) -> Outcome {
 
 fn good(world: &World, port: &str) -> Result<(), Failure> {
     finds(world, port, "good", "nothing wrong")
-}
-
-fn change(world: &World, path: &str, body: &Value) -> Outcome {
-    let (status, answer) = world.lab.api().put(&format!("/v2.0/{path}"), body)?;
-    ensure(status == 200, || format!("{path}: {status} {answer}"))
 }
 
 fn port_of(world: &World, network: &Network, name: &str, more: &Value) -> Result<Port, Failure> {
@@ -134,87 +130,33 @@ fn what_is_wrong_with_the_port_or_the_guest_is_named() -> Outcome {
 fn wrong_in_the_guest(world: &World, plugged: &Plugged) -> Outcome {
     let (guest, id) = (&plugged.guest, &plugged.port.id);
     // Its flows are made anew, so that all counters begin again.
-    let tap = guest.tap();
     let host = world.lab.hypervisor(1);
-    guest.run(&[
-        "ip",
-        "link",
-        "set",
-        "eth0",
-        "down",
-        "address",
-        "02:00:00:00:00:99",
-    ])?;
-    host.vsctl(&["del-port", "br-int", tap])?;
+    faults::set_mac(guest, OTHER_MAC)?;
+    faults::unplug(host, guest)?;
     bad(world, id, "interface for this port")?;
-    let iface = format!("external_ids:iface-id={id}");
-    host.vsctl(&[
-        "add-port",
-        "br-int",
-        tap,
-        "--",
-        "set",
-        "interface",
-        tap,
-        &iface,
-    ])?;
+    faults::plug_in(host, guest, id)?;
     bad(world, id, "has sent nothing")?;
-    guest.run(&["ip", "link", "set", "eth0", "up"])?;
+    faults::set_link(guest, "up")?;
     bad(world, id, "another MAC or address")
 }
 
 /// Its interface is down from the start.
 fn silent(world: &World, plugged: &Plugged) -> Outcome {
     let (guest, id) = (&plugged.guest, &plugged.port.id);
-    let (host, tap) = (world.lab.hypervisor(2), guest.tap());
-    guest.run(&["ip", "link", "set", "eth0", "down"])?;
-    host.vsctl(&["del-port", "br-int", tap])?;
+    let host = world.lab.hypervisor(2);
+    faults::set_link(guest, "down")?;
+    faults::unplug(host, guest)?;
     bad(world, id, "interface for this port")?;
     // A letter of the id is wrong.
-    let wrong = "external_ids:iface-id=00000000-0000-4000-8000-00000000000f";
-    change(
-        world,
-        &format!("ports/{id}"),
-        &json!({"port": {"binding:host_id": "h2"}}),
-    )?;
-    host.vsctl(&[
-        "add-port",
-        "br-int",
-        tap,
-        "--",
-        "set",
-        "interface",
-        tap,
-        wrong,
-    ])?;
-    bad(
-        world,
-        id,
-        "iface-id that no port has: 00000000-0000-4000-8000-00000000000f",
-    )?;
-    change(
-        world,
-        &format!("ports/{id}"),
-        &json!({"port": {"binding:host_id": "h9"}}),
-    )?;
+    change_port(world, id, &json!({"binding:host_id": "h2"}))?;
+    faults::plug_in(host, guest, NO_PORT)?;
+    bad(world, id, &format!("iface-id that no port has: {NO_PORT}"))?;
+    change_port(world, id, &json!({"binding:host_id": "h9"}))?;
     bad(world, id, "no hypervisor of that name has joined")?;
-    change(
-        world,
-        &format!("ports/{id}"),
-        &json!({"port": {"binding:host_id": "h1"}}),
-    )?;
-    host.vsctl(&[
-        "set",
-        "interface",
-        tap,
-        &format!("external_ids:iface-id={id}"),
-    ])?;
+    change_port(world, id, &json!({"binding:host_id": "h1"}))?;
+    faults::set_iface_id(host, guest, id)?;
     bad(world, id, "but an interface for it is on h2")?;
-    change(
-        world,
-        &format!("ports/{id}"),
-        &json!({"port": {"binding:host_id": "h2"}}),
-    )?;
+    change_port(world, id, &json!({"binding:host_id": "h2"}))?;
     bad(world, id, "has sent nothing")
 }
 
@@ -234,30 +176,12 @@ fn disabled(world: &World, plugged: &Plugged) -> Outcome {
 
 fn without_rules(world: &World, plugged: &Plugged) -> Outcome {
     let id = &plugged.port.id;
-    let group = json!({"security_group": {"name": "empty"}});
-    let (status, group) = world.lab.api().post("/v2.0/security-groups", &group)?;
-    ensure(status == 201, || group.to_string())?;
-    let group = &group["security_group"];
-    let path = format!("ports/{id}");
-    change(
-        world,
-        &path,
-        &json!({"port": {"security_groups": [group["id"]]}}),
-    )?;
+    let group = faults::create_group(world, "empty")?;
+    change_port(world, id, &json!({"security_groups": [group["id"]]}))?;
     finds(world, id, "note", "lets anybody reach the guest")?;
-    for rule in group["security_group_rules"]
-        .as_array()
-        .into_iter()
-        .flatten()
-    {
-        let rule = rule["id"].as_str().unwrap_or_default();
-        world
-            .lab
-            .api()
-            .delete_object("security-group-rules", rule)?;
-    }
+    faults::delete_rules(world, &group)?;
     bad(world, id, "have no rules")?;
-    change(world, &path, &json!({"port": {"security_groups": []}}))?;
+    change_port(world, id, &json!({"security_groups": []}))?;
     bad(world, id, "in no security group")
 }
 
@@ -362,7 +286,7 @@ fn what_is_wrong_with_the_hypervisor_is_named() -> Outcome {
     let (status, body) = api.post("/v2.0/ports", &body)?;
     ensure(status == 201, || body.to_string())?;
     let phantom = body["port"]["id"].as_str().expect("an id");
-    let iface = format!("external_ids:iface-id={phantom}");
+    let iface = faults::iface_id(phantom);
     // vsctl would wait for what never comes about.
     let words = [
         "--no-wait",

@@ -322,9 +322,11 @@ const DATA: &str = "/var/lib/sextant";
 
 /// Whether a system folder is the process's to use: its user is root, or owns the folder.
 fn is_ours(folder: &str) -> bool {
-    let owner = |path: &str| std::fs::metadata(path).map(|file| file.uid()).ok();
-    let own = owner("/proc/self");
-    own == Some(0) || own.is_some() && own == owner(folder)
+    let [own, other] = ["/proc/self", folder].map(|path| {
+        let file = std::fs::metadata(path);
+        file.map(|file| file.uid()).ok()
+    });
+    own == Some(0) || own.is_some() && own == other
 }
 
 fn text_of(path: &Path) -> Result<String, ConfigError> {
@@ -353,18 +355,17 @@ impl Config {
             Ok(text) => text,
             Err(error) => return vec![error],
         };
-        let path = || path.to_owned();
         let malformed = malformed::faults(&text).into_iter();
         let faults: Vec<_> = malformed
             .map(|error| ConfigError::MalformedFile {
-                path: path(),
+                path: path.to_owned(),
                 error,
             })
             .collect();
         match toml::from_str::<Self>(&text) {
             Ok(config) if faults.is_empty() => config.faults(),
             Err(error) if faults.is_empty() => vec![ConfigError::MalformedFile {
-                path: path(),
+                path: path.to_owned(),
                 error: MalformedFile::of(&text, error),
             }],
             Ok(_) | Err(_) => faults,

@@ -27,7 +27,7 @@ use crate::fair::{FairPlace, FairPlaces, made_for};
 use crate::metrics::{Metrics, TokenCheck};
 use crate::outgoing::TrustError;
 use axum::http::{HeaderValue, StatusCode};
-use cache::{Expired, Found, Question, TokenKey, Tokens, Verdict, Waiting};
+use cache::{Expired, Found, Question, TokenKey, TokenVerdict, Tokens, Waiting};
 use client::{KeystoneClient, is_unknown};
 use own::OwnToken;
 use report::Report;
@@ -289,7 +289,7 @@ impl Keystone {
             Ok(_) => self.0.report.answered(),
             Err(failure) => self.0.report.failed(failure),
         }
-        let verdict = verdict.unwrap_or(Verdict::NoAnswer);
+        let verdict = verdict.unwrap_or(TokenVerdict::NoAnswer);
         let keep = keep(&verdict, expired, settings.token_cache_time);
         question.answer(&verdict, Instant::now(), keep);
     }
@@ -299,7 +299,7 @@ impl Keystone {
         &self,
         text: &HeaderValue,
         expired: Expired,
-    ) -> Result<Verdict, KeystoneFailure> {
+    ) -> Result<TokenVerdict, KeystoneFailure> {
         let SharedKeystone { client, own, .. } = &*self.0;
         let query = match expired {
             Expired::Refused => "nocatalog",
@@ -314,11 +314,11 @@ impl Keystone {
         let reason = match reply.status {
             StatusCode::OK => match reply.described {
                 Some(token) => {
-                    return Ok(Verdict::Holds(Arc::new(token)).at(clock::now(), expired));
+                    return Ok(TokenVerdict::Holds(Arc::new(token)).at(clock::now(), expired));
                 }
                 None => "what answers at auth_url is not Keystone".to_owned(),
             },
-            status if is_unknown(status, &mine) => return Ok(Verdict::Unknown),
+            status if is_unknown(status, &mine) => return Ok(TokenVerdict::Unknown),
             StatusCode::UNAUTHORIZED => {
                 "Keystone does not take the token that it has just issued".to_owned()
             }
@@ -357,13 +357,13 @@ async fn place_for(
 }
 
 /// How long a verdict may be kept: not after the token's end, unless it may have ended already.
-fn keep(verdict: &Verdict, expired: Expired, longest: Duration) -> Duration {
+fn keep(verdict: &TokenVerdict, expired: Expired, longest: Duration) -> Duration {
     match (verdict, expired) {
-        (Verdict::Holds(token), Expired::Refused) => {
+        (TokenVerdict::Holds(token), Expired::Refused) => {
             let left = u64::try_from(token.expires_at - clock::now()).unwrap_or_default();
             longest.min(Duration::from_secs(left))
         }
-        (Verdict::Holds(_) | Verdict::Unknown | Verdict::NoAnswer, _) => longest,
+        (TokenVerdict::Holds(_) | TokenVerdict::Unknown | TokenVerdict::NoAnswer, _) => longest,
     }
 }
 
@@ -372,11 +372,11 @@ async fn answer(mut waiting: Waiting) -> Result<Arc<Token>, Unidentified> {
     let Ok(verdict) = waiting.wait_for(Option::is_some).await else {
         return Err(Unidentified::NoAnswer);
     };
-    let verdict = verdict.clone().unwrap_or(Verdict::NoAnswer);
+    let verdict = verdict.clone().unwrap_or(TokenVerdict::NoAnswer);
     verdict.token()
 }
 
-impl Verdict {
+impl TokenVerdict {
     fn token(self) -> Result<Arc<Token>, Unidentified> {
         match self {
             Self::Holds(token) => Ok(token),

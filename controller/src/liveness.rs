@@ -287,7 +287,7 @@ mod tests {
     const GONE_AFTER: Duration = Duration::from_secs(5);
 
     /// The watch over these hypervisors, with its inputs and events.
-    struct Story {
+    struct WatchedFleet {
         begun: Instant,
         snapshot: Snapshot,
         publisher: Publisher,
@@ -295,7 +295,7 @@ mod tests {
         told: mpsc::Receiver<Event>,
     }
 
-    impl Story {
+    impl WatchedFleet {
         fn of(names: &[&str]) -> Self {
             let (publisher, snapshots) = Snapshots::new(Snapshot::default());
             let (events, told) = crate::state::events();
@@ -358,7 +358,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_is_not_there_after_the_start_is_gone_and_who_connects_is_back() {
-        let mut story = Story::of(&["h1", "h2"]);
+        let mut story = WatchedFleet::of(&["h1", "h2"]);
         let _h1 = story.seat("h1");
         assert_eq!(story.news().await, ("h2".to_owned(), true, 15));
         pass(10).await;
@@ -371,7 +371,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_connected_and_was_lost_is_gone_soon_after_the_start_too() {
-        let mut story = Story::of(&["h1", "h2"]);
+        let mut story = WatchedFleet::of(&["h1", "h2"]);
         let (_h1, h2) = (story.seat("h1"), story.seat("h2"));
         pass(2).await;
         drop(h2);
@@ -380,7 +380,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_session_that_is_soon_back_is_not_missed() {
-        let mut story = Story::of(&["h1", "h2"]);
+        let mut story = WatchedFleet::of(&["h1", "h2"]);
         let (h1, h2) = (story.seat("h1"), story.seat("h2"));
         pass(20).await;
         drop(h1);
@@ -393,7 +393,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_joins_has_its_time_to_connect_and_who_leaves_is_not_told_of() {
-        let mut story = Story::of(&["h1"]);
+        let mut story = WatchedFleet::of(&["h1"]);
         let _h1 = story.seat("h1");
         pass(20).await;
         story.change(|facts| facts.put_chassis(chassis("h2")));
@@ -405,7 +405,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_the_owner_was_late_to_take_in_is_put_right() {
-        let mut story = Story::of(&["h1"]);
+        let mut story = WatchedFleet::of(&["h1"]);
         let told = story.told.recv().await;
         assert!(matches!(told, Some(Event::Gone(_, true))), "{told:?}");
         let _h1 = story.seat("h1");
@@ -417,7 +417,7 @@ mod tests {
         assert_eq!(story.news().await, ("h1".to_owned(), false, 21));
     }
 
-    fn hears(story: &mut Story, by: &str, heard: &str, state: TunnelState, flaps: u64) {
+    fn hears(story: &mut WatchedFleet, by: &str, heard: &str, state: TunnelState, flaps: u64) {
         let watches = [(ChassisId::new(heard), TunnelWatch { state, flaps })];
         let by = ChassisId::new(by);
         story.change(|facts| facts.watch_tunnels(&by, watches.into()));
@@ -425,7 +425,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_is_heard_by_its_peers_is_not_gone_until_they_hear_nothing() {
-        let mut story = Story::of(&["h1", "h2"]);
+        let mut story = WatchedFleet::of(&["h1", "h2"]);
         let (_h1, h2) = (story.seat("h1"), story.seat("h2"));
         hears(&mut story, "h1", "h2", TunnelState::Up, 1);
         pass(20).await;
@@ -443,7 +443,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_switch_that_began_anew_meanwhile_has_lost_its_flows() {
-        let mut story = Story::of(&["h1", "h2"]);
+        let mut story = WatchedFleet::of(&["h1", "h2"]);
         let (_h1, h2) = (story.seat("h1"), story.seat("h2"));
         hears(&mut story, "h1", "h2", TunnelState::Up, 1);
         pass(20).await;
@@ -455,7 +455,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_those_hear_who_are_not_connected_themselves_is_old() {
-        let mut story = Story::of(&["h1", "h2"]);
+        let mut story = WatchedFleet::of(&["h1", "h2"]);
         let (h1, h2) = (story.seat("h1"), story.seat("h2"));
         hears(&mut story, "h1", "h2", TunnelState::Up, 1);
         pass(20).await;

@@ -22,10 +22,11 @@ impl ServiceManager {
     #[must_use]
     pub fn of_environment() -> Self {
         let named = std::env::var_os("NOTIFY_SOCKET");
-        let number = |name| std::env::var(name).ok()?.parse::<u64>().ok();
+        let [pid, limit] = ["WATCHDOG_PID", "WATCHDOG_USEC"]
+            .map(|name| std::env::var(name).ok()?.parse::<u64>().ok());
         // The variables of the watchdog are another process's if this one is a child.
-        let meant = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
-        let watchdog = number("WATCHDOG_USEC").filter(|limit| meant && *limit > 0);
+        let meant = pid.is_none_or(|pid| pid == u64::from(std::process::id()));
+        let watchdog = limit.filter(|limit| meant && *limit > 0);
         Self::at(named, watchdog.map(Duration::from_micros))
     }
 

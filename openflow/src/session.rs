@@ -32,7 +32,7 @@ pub use incoming::{Answer, AnswerError};
 
 use handshake::Phase;
 use incoming::AnswerParts;
-use liveness::{Liveness, Verdict};
+use liveness::{Liveness, PeerState};
 
 /// Room for reading, in octets; made anew when less than an eighth is left.
 const READ_CHUNK: usize = 64 * 1024;
@@ -321,10 +321,10 @@ impl Session {
             Some(limit) if now < limit => return,
             Some(_) => SessionError::HandshakeTimeout(self.options.handshake),
             None => match self.liveness.judge(now) {
-                Verdict::Alive => return,
-                Verdict::Probe => return self.queue(&Message::EchoRequest(Bytes::new())),
-                Verdict::Dead(silence) => SessionError::Dead(silence),
-                Verdict::Stuck(waited) => SessionError::Stuck(waited),
+                PeerState::Alive => return,
+                PeerState::Probe => return self.queue(&Message::EchoRequest(Bytes::new())),
+                PeerState::Dead(silence) => SessionError::Dead(silence),
+                PeerState::Stuck(waited) => SessionError::Stuck(waited),
             },
         };
         self.failure.get_or_insert(failure);

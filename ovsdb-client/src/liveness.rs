@@ -14,7 +14,7 @@ pub(crate) struct Liveness {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum PeerState {
     Alive,
     Probe,
     Dead { silence: Duration },
@@ -44,16 +44,16 @@ impl Liveness {
         since.checked_add(self.interval?)
     }
 
-    pub(crate) fn judge(&mut self, now: Instant) -> Verdict {
+    pub(crate) fn judge(&mut self, now: Instant) -> PeerState {
         if self.deadline().is_none_or(|deadline| now < deadline) {
-            return Verdict::Alive;
+            return PeerState::Alive;
         }
         if self.probed_at.is_some() {
             let silence = now.saturating_duration_since(self.last_heard);
-            return Verdict::Dead { silence };
+            return PeerState::Dead { silence };
         }
         self.probed_at = Some(now);
-        Verdict::Probe
+        PeerState::Probe
     }
 }
 
@@ -67,15 +67,15 @@ mod tests {
     fn silence_is_probed_and_then_deadly() {
         let start = tokio::time::Instant::now().into_std();
         let mut liveness = Liveness::new(Some(5 * SECOND), start);
-        assert_eq!(liveness.judge(start + 4 * SECOND), Verdict::Alive);
+        assert_eq!(liveness.judge(start + 4 * SECOND), PeerState::Alive);
         assert_eq!(liveness.deadline(), Some(start + 5 * SECOND));
-        assert_eq!(liveness.judge(start + 5 * SECOND), Verdict::Probe);
-        assert_eq!(liveness.judge(start + 9 * SECOND), Verdict::Alive);
+        assert_eq!(liveness.judge(start + 5 * SECOND), PeerState::Probe);
+        assert_eq!(liveness.judge(start + 9 * SECOND), PeerState::Alive);
         assert_eq!(liveness.deadline(), Some(start + 10 * SECOND));
         let silence = 10 * SECOND;
         assert_eq!(
             liveness.judge(start + 10 * SECOND),
-            Verdict::Dead { silence }
+            PeerState::Dead { silence }
         );
     }
 
@@ -83,21 +83,21 @@ mod tests {
     fn anything_heard_starts_over() {
         let start = tokio::time::Instant::now().into_std();
         let mut liveness = Liveness::new(Some(5 * SECOND), start);
-        assert_eq!(liveness.judge(start + 5 * SECOND), Verdict::Probe);
+        assert_eq!(liveness.judge(start + 5 * SECOND), PeerState::Probe);
         liveness.heard(start + 6 * SECOND);
-        assert_eq!(liveness.judge(start + 10 * SECOND), Verdict::Alive);
-        assert_eq!(liveness.judge(start + 11 * SECOND), Verdict::Probe);
+        assert_eq!(liveness.judge(start + 10 * SECOND), PeerState::Alive);
+        assert_eq!(liveness.judge(start + 11 * SECOND), PeerState::Probe);
     }
 
     #[test]
     fn a_late_probe_leaves_the_peer_its_time() {
         let start = tokio::time::Instant::now().into_std();
         let mut liveness = Liveness::new(Some(5 * SECOND), start);
-        assert_eq!(liveness.judge(start + 60 * SECOND), Verdict::Probe);
-        assert_eq!(liveness.judge(start + 64 * SECOND), Verdict::Alive);
+        assert_eq!(liveness.judge(start + 60 * SECOND), PeerState::Probe);
+        assert_eq!(liveness.judge(start + 64 * SECOND), PeerState::Alive);
         assert!(matches!(
             liveness.judge(start + 65 * SECOND),
-            Verdict::Dead { .. }
+            PeerState::Dead { .. }
         ));
     }
 
@@ -106,6 +106,6 @@ mod tests {
         let start = tokio::time::Instant::now().into_std();
         let mut liveness = Liveness::new(None, start);
         assert_eq!(liveness.deadline(), None);
-        assert_eq!(liveness.judge(start + 9999 * SECOND), Verdict::Alive);
+        assert_eq!(liveness.judge(start + 9999 * SECOND), PeerState::Alive);
     }
 }

@@ -17,7 +17,7 @@ use crate::cluster::{self, Member};
 use crate::event::{Event, SessionError};
 use crate::feed::{ConditionChange, Feed, Subscription, SubscriptionId};
 use crate::framing::{Framer, Limits};
-use crate::liveness::{Liveness, Verdict};
+use crate::liveness::{Liveness, PeerState};
 use crate::monitor::MonitorRequest;
 use crate::replica::Replica;
 use crate::rpc::{self, Message, RequestId};
@@ -304,11 +304,11 @@ impl Session {
     /// Probes a silent peer, or gives it up.
     pub fn handle_timeout(&mut self, now: Instant) {
         match self.liveness.judge(now) {
-            Verdict::Alive => {}
-            Verdict::Probe => {
+            PeerState::Alive => {}
+            PeerState::Probe => {
                 self.send("echo", &json!([]), Pending::Probe);
             }
-            Verdict::Dead { silence } => self.failure = Some(SessionError::PeerDead { silence }),
+            PeerState::Dead { silence } => self.failure = Some(SessionError::PeerDead { silence }),
         }
     }
 

@@ -24,12 +24,12 @@ pub struct Outcome {
     /// `udp` if the packet was given up before its message was read.
     pub message: &'static str,
     /// What was done with it.
-    pub verdict: Verdict,
+    pub verdict: PacketVerdict,
 }
 
 /// What was done with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PacketVerdict {
     /// Answered with the message named here: `router_advertisement`, `advertise`, `reply`, `offer`, `ack`, `nak`.
     Answered(&'static str),
     /// Noted: the message needs no answer.
@@ -40,7 +40,7 @@ pub enum Verdict {
     Malformed(Malformed),
 }
 
-impl Verdict {
+impl PacketVerdict {
     /// The answer, or why there is none.
     #[must_use]
     pub fn details(self) -> &'static str {
@@ -129,7 +129,7 @@ pub enum Learned {
 
 impl Answer {
     /// No frame, no fact.
-    pub(crate) fn refused(message: &'static str, verdict: Verdict) -> Self {
+    pub(crate) fn refused(message: &'static str, verdict: PacketVerdict) -> Self {
         Self {
             frames: Vec::new(),
             outcome: Outcome { message, verdict },
@@ -139,11 +139,11 @@ impl Answer {
 
     /// Silence, as the protocol asks for.
     pub(crate) fn ignored(message: &'static str, reason: &'static str) -> Self {
-        Self::refused(message, Verdict::Ignored(reason))
+        Self::refused(message, PacketVerdict::Ignored(reason))
     }
 
     /// Silence, because the message is broken.
     pub(crate) fn malformed(message: &'static str, malformed: Malformed) -> Self {
-        Self::refused(message, Verdict::Malformed(malformed))
+        Self::refused(message, PacketVerdict::Malformed(malformed))
     }
 }

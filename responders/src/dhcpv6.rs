@@ -14,7 +14,7 @@ pub mod relay;
 mod reply;
 mod server;
 
-use crate::answer::{Answer, Outcome, Verdict};
+use crate::answer::{Answer, Outcome, PacketVerdict};
 use crate::frame::{Ipv6Packet, Refusal, UdpDatagram};
 use codec::Dhcpv6Message;
 use query::Dhcpv6Query;
@@ -68,7 +68,7 @@ fn respond(service: &Dhcpv6Service, packet: &Ipv6Packet<'_>, query: &Dhcpv6Query
         Ok(answer) => answer,
         Err(silence) => return Answer::ignored(message, silence),
     };
-    let verdict = Verdict::Answered(reply.kind().name());
+    let verdict = PacketVerdict::Answered(reply.kind().name());
     let Some(frames) = reply.finish() else {
         return Answer::ignored(message, "the answer would exceed a packet");
     };

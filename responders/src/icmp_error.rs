@@ -7,7 +7,7 @@
 
 mod own_address;
 
-use crate::answer::{Answer, Outcome, Verdict};
+use crate::answer::{Answer, Outcome, PacketVerdict};
 use crate::frame::{
     FrameBuilder, Ipv4Addresses, Ipv4FrameBuilder, Ipv6Addresses, Quotable, QuotableIpv4, Refusal,
 };
@@ -59,7 +59,7 @@ pub fn answer(error: &IcmpError, frame: &[u8]) -> Answer {
             frames: vec![frame],
             outcome: Outcome {
                 message,
-                verdict: Verdict::Answered(message),
+                verdict: PacketVerdict::Answered(message),
             },
             learned: Vec::new(),
         },

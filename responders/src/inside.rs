@@ -1,7 +1,7 @@
 //! What packets of guests' networks show about addresses from address pairs, and what routers answer as members of
 //! multicast groups.
 
-use crate::answer::{Answer, Learned, Outcome, Verdict};
+use crate::answer::{Answer, Learned, Outcome, PacketVerdict};
 use crate::frame::{FrameBuilder, Icmpv6Message, Ipv6Addresses, Ipv6Packet, ethernet};
 use crate::neighbor::{Ends, HeardClaim, HeardNeighbor, Solicited, Target, solicit};
 use sextant_model::{Asker, GroupMember, PortId};
@@ -30,7 +30,7 @@ pub(crate) fn announced(port: PortId, frame: &[u8]) -> Answer {
         frames: vec![],
         outcome: Outcome {
             message,
-            verdict: Verdict::Noted,
+            verdict: PacketVerdict::Noted,
         },
         learned: vec![Learned::Announced {
             port,
@@ -46,7 +46,7 @@ pub(crate) fn appeared(port: PortId) -> Answer {
         frames: vec![],
         outcome: Outcome {
             message: "frame",
-            verdict: Verdict::Noted,
+            verdict: PacketVerdict::Noted,
         },
         learned: vec![Learned::Appeared(port)],
     }
@@ -103,7 +103,7 @@ fn answered(message: &'static str, with: &'static str, frames: Vec<Vec<u8>>) -> 
         frames,
         outcome: Outcome {
             message,
-            verdict: Verdict::Answered(with),
+            verdict: PacketVerdict::Answered(with),
         },
         learned: vec![],
     }

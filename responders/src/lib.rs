@@ -4,7 +4,7 @@
 //! [`respond`] takes a [`Punt`], which is the reason why a packet came up with the values to answer it, and the
 //! packet's Ethernet frame. It returns complete Ethernet frames for the port that asked, the outcome, and facts. It
 //! looks nothing up and keeps nothing: the same arguments give the same answer. Guests send the bytes, so nothing in
-//! them is trusted. The worst outcome is [`Verdict::Malformed`].
+//! them is trusted. The worst outcome is [`PacketVerdict::Malformed`].
 //!
 //! Unsolicited advertisements have no packet to answer: [`ra::advertise`] makes them, [`ra_schedule::Schedule`] says
 //! when.
@@ -37,7 +37,7 @@ pub mod ra_schedule;
 pub mod repetition;
 pub mod throttle;
 
-pub use answer::{Answer, Learned, Malformed, Outcome, Verdict};
+pub use answer::{Answer, Learned, Malformed, Outcome, PacketVerdict};
 
 use frame::{Ipv4Packet, Ipv6Packet, Refusal};
 use sextant_model::Punt;

@@ -1,6 +1,6 @@
 //! What packets of an external network show.
 
-use crate::answer::{Answer, Learned, Outcome, Verdict};
+use crate::answer::{Answer, Learned, Outcome, PacketVerdict};
 use crate::frame::{Ipv4Packet, Ipv6Packet, Refusal, ethernet};
 use crate::neighbor::{HeardClaim, HeardNeighbor};
 use crate::prefix_client;
@@ -62,7 +62,7 @@ pub(crate) fn prefix_client_message(network: NetworkId, frame: &[u8]) -> Answer 
 }
 
 fn noted(message: &'static str, learned: Vec<Learned>) -> Answer {
-    let verdict = Verdict::Noted;
+    let verdict = PacketVerdict::Noted;
     Answer {
         frames: vec![],
         outcome: Outcome { message, verdict },

@@ -1,6 +1,6 @@
 //! Probes of tunnels, octet by octet: Ethernet, a magic number, the probe's own number, and zeros up to its length.
 
-use crate::answer::{Answer, Learned, Outcome, Verdict};
+use crate::answer::{Answer, Learned, Outcome, PacketVerdict};
 use sextant_model::{PROBE_ETHERTYPE, PROBE_MAC};
 
 /// Ethernet's header in octets.
@@ -40,7 +40,7 @@ pub(crate) fn arrived(frame: &[u8]) -> Answer {
             frames: vec![],
             outcome: Outcome {
                 message: NAME,
-                verdict: Verdict::Noted,
+                verdict: PacketVerdict::Noted,
             },
             learned: vec![Learned::Probe(number)],
         },

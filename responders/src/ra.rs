@@ -13,7 +13,7 @@ pub use heard::HeardAdvertisement;
 pub use solicit::solicit;
 pub use withdraw::{Farewell, GoneDns, last_word, withdraw};
 
-use crate::answer::{Answer, Malformed, Outcome, Verdict};
+use crate::answer::{Answer, Malformed, Outcome, PacketVerdict};
 use crate::frame::{Icmpv6Message, Ipv6Packet};
 use crate::ndp::{self, SOURCE_AT};
 use sextant_model::{Advertisement, MacAddr};
@@ -62,7 +62,7 @@ pub(crate) fn answer(advertisements: &[Arc<Advertisement>], packet: &Ipv6Packet<
             .collect(),
         outcome: Outcome {
             message: NAME,
-            verdict: Verdict::Answered("router_advertisement"),
+            verdict: PacketVerdict::Answered("router_advertisement"),
         },
         learned: Vec::new(),
     }

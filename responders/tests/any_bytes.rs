@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use sextant_model::Punt;
 use sextant_responders::dhcpv6::codec::{Dhcpv6MessageType, RawDhcpv6Options, put_option};
 use sextant_responders::dhcpv6::option::{self, DecodedDhcpv6Option, IaKind};
-use sextant_responders::{Verdict, dhcpv4};
+use sextant_responders::{PacketVerdict, dhcpv4};
 use std::net::IpAddr;
 
 fn full_query() -> Query {
@@ -63,7 +63,7 @@ fn a_dhcpv4_message_cut_or_changed_anywhere_is_no_harm() {
         }
     }
     let verdict = answers_are_whole(&ipv4::dhcpv4(ipv4::service()), &whole);
-    assert_eq!(verdict, Verdict::Answered("offer"));
+    assert_eq!(verdict, PacketVerdict::Answered("offer"));
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn the_samples_are_answered() {
     for (punt, frame) in samples() {
         assert!(matches!(
             answers_are_whole(&punt, &frame),
-            Verdict::Answered(_)
+            PacketVerdict::Answered(_)
         ));
         assert_eq!(honest(frame.clone()), frame);
     }
@@ -83,7 +83,7 @@ fn a_frame_cut_anywhere_is_malformed() {
         for length in 0..frame.len() {
             let verdict = answers_are_whole(&punt, &frame[..length]);
             assert!(
-                matches!(verdict, Verdict::Malformed(_)),
+                matches!(verdict, PacketVerdict::Malformed(_)),
                 "{length}: {verdict:?}"
             );
         }
@@ -102,7 +102,7 @@ fn a_message_cut_within_an_option_is_malformed() {
     for length in 54..frame.len() {
         let malformed = matches!(
             answers_are_whole(&punt, &honest(frame[..length].to_vec())),
-            Verdict::Malformed(_)
+            PacketVerdict::Malformed(_)
         );
         assert_eq!(malformed, !boundaries.contains(&length), "{length}");
     }
@@ -120,7 +120,7 @@ fn nesting_without_end_is_bounded() {
     }
     let query = Query::new(Dhcpv6MessageType::Solicit).with(option::IA_NA, &nested);
     let verdict = answers_are_whole(&dhcpv6(service()), &query.frame());
-    assert_eq!(verdict, Verdict::Answered("advertise"));
+    assert_eq!(verdict, PacketVerdict::Answered("advertise"));
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn an_answer_too_long_for_a_packet_is_not_sent() {
     let verdict = answers_are_whole(&dhcpv6(service()), &query.frame());
     assert_eq!(
         verdict,
-        Verdict::Ignored("the answer would exceed a packet")
+        PacketVerdict::Ignored("the answer would exceed a packet")
     );
 }
 

@@ -18,7 +18,7 @@ use sextant_responders::dhcpv4::codec::Dhcpv4MessageType::{self, *};
 use sextant_responders::dhcpv4::codec::{Dhcpv4Message, put_option};
 use sextant_responders::dhcpv4::option;
 use sextant_responders::frame::{Ipv4Packet, UdpDatagram};
-use sextant_responders::{Answer, Learned, Verdict, respond};
+use sextant_responders::{Answer, Learned, PacketVerdict, respond};
 use std::net::Ipv4Addr;
 
 fn ask(service: Dhcpv4Service, query: &Query) -> Answer {
@@ -39,14 +39,14 @@ fn silence(service: Dhcpv4Service, query: &Query) -> &'static str {
     let answer = ask(service, query);
     assert_eq!((answer.frames.len(), answer.learned.len()), (0, 0));
     match answer.outcome.verdict {
-        Verdict::Ignored(reason) => reason,
+        PacketVerdict::Ignored(reason) => reason,
         verdict => panic!("{verdict:?}"),
     }
 }
 
 fn malformed(query: &Query) -> &'static str {
     match ask(service(), query).outcome.verdict {
-        Verdict::Malformed(malformed) => malformed.reason,
+        PacketVerdict::Malformed(malformed) => malformed.reason,
         verdict => panic!("{verdict:?}"),
     }
 }
@@ -234,7 +234,7 @@ fn decline_and_release_are_reported_and_not_answered() {
     assert_eq!(declined.learned, [Learned::Declined { port, address }]);
     assert_eq!(released.learned, [Learned::Released { port, address }]);
     for answer in [declined, released] {
-        assert_eq!(answer.outcome.verdict, Verdict::Noted);
+        assert_eq!(answer.outcome.verdict, PacketVerdict::Noted);
         assert!(answer.frames.is_empty());
     }
     let foreign = Query::to_server(Release).of(SECOND);
@@ -449,7 +449,7 @@ fn options_in_file_and_sname_are_read_where_option_52_says_so() {
 fn outcomes_carry_the_names_that_metrics_use() {
     let outcome = |kind: Dhcpv4MessageType| ask(service(), &Query::to_server(kind)).outcome;
     assert_eq!(outcome(Discover).message, "discover");
-    assert_eq!(outcome(Discover).verdict, Verdict::Answered("offer"));
+    assert_eq!(outcome(Discover).verdict, PacketVerdict::Answered("offer"));
     for (kind, name) in [
         (Request, "request"),
         (Decline, "decline"),

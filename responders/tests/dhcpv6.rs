@@ -16,7 +16,7 @@ use insta::assert_snapshot;
 use sextant_model::Dhcpv6Service;
 use sextant_responders::dhcpv6::codec::Dhcpv6MessageType::{self, *};
 use sextant_responders::dhcpv6::option::{self, IaKind};
-use sextant_responders::{Answer, Learned, Verdict, respond};
+use sextant_responders::{Answer, Learned, PacketVerdict, respond};
 
 fn ask(service: Dhcpv6Service, query: &Query) -> Answer {
     respond(&dhcpv6(service), &query.frame())
@@ -36,7 +36,7 @@ fn silence(service: Dhcpv6Service, query: &Query) -> &'static str {
     let answer = ask(service, query);
     assert_eq!((answer.frames.len(), answer.learned.len()), (0, 0));
     match answer.outcome.verdict {
-        Verdict::Ignored(reason) => reason,
+        PacketVerdict::Ignored(reason) => reason,
         verdict => panic!("{verdict:?}"),
     }
 }
@@ -363,7 +363,7 @@ fn outcomes_carry_the_names_that_metrics_use() {
     );
     assert_eq!(outcome(Solicit, "solicit"), "ignored");
     let answered = ask(service(), &Query::new(Solicit).ia_na(7, &[])).outcome;
-    assert_eq!(answered.verdict, Verdict::Answered("advertise"));
+    assert_eq!(answered.verdict, PacketVerdict::Answered("advertise"));
 }
 
 #[test]

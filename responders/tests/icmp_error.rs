@@ -13,7 +13,7 @@ use guest::{GUEST_MAC, ROUTER_MAC};
 use sextant_model::Problem::{HopLimit, NoRoute, TooBig, Unreachable};
 use sextant_model::{MacAddr, Problem, Punt};
 use sextant_responders::frame::{Icmpv6Message, Ipv4Packet, Ipv6Packet};
-use sextant_responders::{Verdict, respond};
+use sextant_responders::{PacketVerdict, respond};
 
 /// The error's whole frame.
 fn told(punt: &Punt, frame: &[u8]) -> Vec<u8> {
@@ -26,7 +26,7 @@ fn silence(punt: &Punt, frame: &[u8]) -> &'static str {
     let answer = respond(punt, frame);
     assert!(answer.frames.is_empty());
     match answer.outcome.verdict {
-        Verdict::Ignored(reason) => reason,
+        PacketVerdict::Ignored(reason) => reason,
         verdict => panic!("{verdict:?}"),
     }
 }

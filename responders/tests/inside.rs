@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use sextant_model::{Asker, GroupMember, MacAddr, NetworkKey, PortId, Punt};
 use sextant_responders::frame::{FrameBuilder, Icmpv6Message, Ipv6Addresses, Ipv6Packet};
 use sextant_responders::neighbor::{HeardNeighbor, announce, wanted};
-use sextant_responders::{Learned, Verdict, respond};
+use sextant_responders::{Learned, PacketVerdict, respond};
 use std::net::{IpAddr, Ipv6Addr};
 
 const GUEST: MacAddr = MacAddr([0xfa, 0x16, 0x3e, 0, 0, 9]);
@@ -45,7 +45,7 @@ fn an_announcement_says_who_has_an_address() {
     for vip in ["2001:db8:a::99", "10.1.0.99"] {
         let frame = announce(GUEST, address(vip));
         let answer = respond(&Punt::Announced(PORT), &frame);
-        assert_eq!(answer.outcome.verdict, Verdict::Noted);
+        assert_eq!(answer.outcome.verdict, PacketVerdict::Noted);
         let told = Learned::Announced {
             port: PORT,
             address: address(vip),

@@ -14,7 +14,7 @@ use guest::{GUEST_MAC, address, guest_address};
 use proptest::prelude::*;
 use sextant_model::{KnownNeighbor, MacAddr, Punt, solicited_node};
 use sextant_responders::frame::{Icmpv6Message, Ipv6Packet};
-use sextant_responders::{Verdict, respond};
+use sextant_responders::{PacketVerdict, respond};
 use std::net::Ipv6Addr;
 
 const SOLICITATION: u8 = 135;
@@ -44,7 +44,7 @@ fn told(punt: &Punt, frame: &[u8]) -> (MacAddr, Ipv6Addr, Vec<u8>) {
     let answer = respond(punt, frame);
     assert_eq!(
         answer.outcome.verdict,
-        Verdict::Answered("neighbor_advertisement")
+        PacketVerdict::Answered("neighbor_advertisement")
     );
     let [frame] = &answer.frames[..] else {
         panic!("{answer:?}")
@@ -90,8 +90,8 @@ fn what_is_no_valid_solicitation_is_not_answered() {
         let answer = respond(&punt(false), frame);
         assert!(answer.frames.is_empty());
         match answer.outcome.verdict {
-            Verdict::Malformed(malformed) => malformed.reason,
-            Verdict::Ignored(reason) => reason,
+            PacketVerdict::Malformed(malformed) => malformed.reason,
+            PacketVerdict::Ignored(reason) => reason,
             verdict => panic!("{verdict:?}"),
         }
     };

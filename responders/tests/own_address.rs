@@ -13,7 +13,7 @@ use guest::refused::*;
 use proptest::prelude::*;
 use sextant_model::Problem::OwnAddress;
 use sextant_responders::frame::{FrameBuilder, Icmpv6Message, Ipv4Packet, Ipv6Packet};
-use sextant_responders::{Verdict, respond};
+use sextant_responders::{PacketVerdict, respond};
 
 const HOP_BY_HOP: u8 = 0;
 const ROUTING: u8 = 43;
@@ -25,7 +25,7 @@ const PADDING: &[u8] = &[0, 1, 4, 0, 0, 0, 0];
 /// Type, code and pointer, and the name in metrics.
 fn told(frame: &[u8]) -> ([u8; 2], u32, &'static str) {
     let answer = respond(&error(OwnAddress, ROUTER), frame);
-    let Verdict::Answered(name) = answer.outcome.verdict else {
+    let PacketVerdict::Answered(name) = answer.outcome.verdict else {
         panic!("{:?}", answer.outcome);
     };
     let packet = Ipv6Packet::parse(&answer.frames[0]).unwrap();
@@ -61,7 +61,7 @@ fn of_protocol4(number: u8) -> Vec<u8> {
     frame
 }
 
-fn verdict(frame: &[u8]) -> Verdict {
+fn verdict(frame: &[u8]) -> PacketVerdict {
     answers_are_whole(&error(OwnAddress, ROUTER), frame)
 }
 
@@ -110,7 +110,7 @@ fn an_option_that_asks_for_it_is_told_of() {
         assert_eq!(told(&skipped), ([1, 4], 0, "port_unreachable"));
         let silent = behind(&[(header, &[0, 0x5e, 4, 0, 0, 0, 0])]);
         let reason = "an unknown option asks for silence";
-        assert_eq!(verdict(&silent), Verdict::Ignored(reason));
+        assert_eq!(verdict(&silent), PacketVerdict::Ignored(reason));
     }
 }
 
@@ -135,7 +135,7 @@ fn the_first_fragment_shows_what_it_is_part_of() {
     assert_eq!(told(&first), ([1, 4], 0, "port_unreachable"));
     let later = behind(&[(FRAGMENT, &[0, 0, 9, 0, 0, 0, 7])]);
     let reason = "a fragment other than the first";
-    assert_eq!(verdict(&later), Verdict::Ignored(reason));
+    assert_eq!(verdict(&later), PacketVerdict::Ignored(reason));
 }
 
 #[test]
@@ -148,8 +148,8 @@ fn icmp_and_nothing_at_all_are_not_told_of() {
     };
     let echo_reply = FrameBuilder::icmpv6(addresses, 129, 0).finish();
     let reason = "ICMP that is not answered";
-    assert_eq!(verdict(&echo_reply), Verdict::Ignored(reason));
-    let nothing = Verdict::Ignored("nothing follows its headers");
+    assert_eq!(verdict(&echo_reply), PacketVerdict::Ignored(reason));
+    let nothing = PacketVerdict::Ignored("nothing follows its headers");
     assert_eq!(verdict(&of_protocol(59)), nothing);
     let timestamp4 = {
         let mut frame = of_protocol4(1);
@@ -158,7 +158,7 @@ fn icmp_and_nothing_at_all_are_not_told_of() {
     };
     let answer = respond(&error(OwnAddress, ROUTER4), &timestamp4);
     assert_eq!(answer.outcome.message, "own_address");
-    assert_eq!(answer.outcome.verdict, Verdict::Ignored(reason));
+    assert_eq!(answer.outcome.verdict, PacketVerdict::Ignored(reason));
 }
 
 #[test]
@@ -170,11 +170,14 @@ fn headers_and_options_end_where_they_say_or_are_malformed() {
         behind(&[(ROUTING, &[9, 0, 0, 0, 0, 0, 0])]),
     ] {
         let verdict = verdict(&broken);
-        assert!(matches!(verdict, Verdict::Malformed(_)), "{verdict:?}");
+        assert!(
+            matches!(verdict, PacketVerdict::Malformed(_)),
+            "{verdict:?}"
+        );
     }
     let endless = behind(&[(OPTIONS, PADDING); 12]);
     let reason = "too many extension headers";
-    assert_eq!(verdict(&endless), Verdict::Ignored(reason));
+    assert_eq!(verdict(&endless), PacketVerdict::Ignored(reason));
 }
 
 proptest! {

@@ -15,7 +15,7 @@ use sextant_responders::dhcpv6::codec::Dhcpv6MessageType::{self, *};
 use sextant_responders::dhcpv6::option;
 use sextant_responders::frame::{Icmpv6Message, Ipv4Packet, Ipv6Packet, UdpDatagram};
 use sextant_responders::ra::{self, Destination};
-use sextant_responders::{Answer, Learned, Verdict, dhcpv4, respond};
+use sextant_responders::{Answer, Learned, PacketVerdict, dhcpv4, respond};
 use std::net::Ipv6Addr;
 
 fn ask(service: Dhcpv6Service, query: &Query) -> Answer {
@@ -236,7 +236,7 @@ fn checksums_are_complete() {
 fn a_client_identifier_is_not_read_past_its_end() {
     let refused = |punt: &Punt, frame: &[u8]| {
         let verdict = respond(punt, frame).outcome.verdict;
-        matches!(verdict, Verdict::Malformed(_))
+        matches!(verdict, PacketVerdict::Malformed(_))
     };
     let mut query = Query::new(Dhcpv6MessageType::Solicit);
     query.bytes[6..8].copy_from_slice(&[0xff, 0xff]);

@@ -13,7 +13,7 @@ mod guest;
 use guest::*;
 use insta::assert_snapshot;
 use sextant_model::{Dhcpv6Service, MacAddr, Punt};
-use sextant_responders::{Verdict, respond};
+use sextant_responders::{PacketVerdict, respond};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -56,7 +56,7 @@ fn every_recorded_message_of_a_guest_is_answered() {
         };
         let answer = respond(&punt, &read(&path));
         let said = match answer.outcome.verdict {
-            Verdict::Answered(with) => with.to_owned(),
+            PacketVerdict::Answered(with) => with.to_owned(),
             verdict => format!("{verdict:?}"),
         };
         let learned = answer.learned.len();

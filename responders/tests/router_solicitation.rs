@@ -14,7 +14,7 @@ use sextant_model::{
 };
 use sextant_responders::frame::{Icmpv6Message, Ipv6Packet};
 use sextant_responders::ra::{self, Destination};
-use sextant_responders::{Answer, Verdict, respond};
+use sextant_responders::{Answer, PacketVerdict, respond};
 use std::net::Ipv6Addr;
 
 fn ask(frame: &[u8]) -> Answer {
@@ -25,9 +25,9 @@ fn refusal(frame: &[u8]) -> &'static str {
     let answer = ask(frame);
     assert_eq!(answer.frames.len(), 0);
     match answer.outcome.verdict {
-        Verdict::Malformed(malformed) => malformed.reason,
-        Verdict::Ignored(reason) => reason,
-        verdict @ (Verdict::Answered(_) | Verdict::Noted) => panic!("{verdict:?}"),
+        PacketVerdict::Malformed(malformed) => malformed.reason,
+        PacketVerdict::Ignored(reason) => reason,
+        verdict @ (PacketVerdict::Answered(_) | PacketVerdict::Noted) => panic!("{verdict:?}"),
     }
 }
 
@@ -72,7 +72,7 @@ fn the_advertisement_goes_to_who_asked_from_the_routers_link_local_address() {
     assert_eq!(answer.outcome.message, "router_solicitation");
     assert_eq!(
         answer.outcome.verdict,
-        Verdict::Answered("router_advertisement")
+        PacketVerdict::Answered("router_advertisement")
     );
     let packet = Ipv6Packet::parse(&answer.frames[0]).unwrap();
     assert_eq!(
@@ -116,7 +116,7 @@ fn every_router_of_the_link_is_told_of() {
     let nobody = respond(&punt(vec![]), &usual_solicitation()).outcome;
     assert_eq!(
         nobody.verdict,
-        Verdict::Ignored("no router advertises here")
+        PacketVerdict::Ignored("no router advertises here")
     );
 }
 

@@ -1,46 +1,18 @@
-//! The unmodified `openstack` client, driven by a runner that pays its start once.
+//! Somebody who types commands of the unmodified `openstack` client, beside a controller.
 
 use serde_json::Value;
 use sextant_lab::Loopback;
+use sextant_lab::openstack::{OpenStackClient, Printed};
 use std::error::Error;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
-/// The interpreter with the clients that `scripts/setup venv` installs.
-pub(crate) fn python() -> Result<Command, String> {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let python = repository.join(".venv/bin/python");
-    match python.is_file() {
-        true => Ok(Command::new(python)),
-        false => Err("no .venv: run `scripts/setup venv`".to_owned()),
-    }
-}
-
-pub(crate) fn script(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("openstack")
-        .join(name)
-}
-
 /// A controller, and somebody who types commands.
 pub(crate) struct Client {
+    openstack: OpenStackClient,
     /// Runs for as long as somebody types.
     _controller: Loopback,
-    runner: Child,
-    keyboard: ChildStdin,
-    screen: BufReader<ChildStdout>,
     typed: usize,
-}
-
-/// What a command has printed.
-#[derive(Debug)]
-pub(crate) struct Printed {
-    status: i64,
-    out: String,
-    err: String,
 }
 
 impl Client {
@@ -62,20 +34,9 @@ impl Client {
     }
 
     fn with(controller: Loopback, words: &[&str]) -> Result<Self, Box<dyn Error>> {
-        let mut runner = python()?
-            .arg(script("runner.py"))
-            .args(words)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let (Some(keyboard), Some(screen)) = (runner.stdin.take(), runner.stdout.take()) else {
-            return Err("the runner has no keyboard".into());
-        };
         Ok(Self {
             _controller: controller,
-            runner,
-            keyboard,
-            screen: BufReader::new(screen),
+            openstack: OpenStackClient::start(None, words)?,
             typed: 0,
         })
     }
@@ -87,18 +48,8 @@ impl Client {
 
     /// Types a command.
     pub(crate) fn types(&mut self, command: &str) -> Result<Printed, Box<dyn Error>> {
-        let line = command.replace("\\\n", " ");
-        writeln!(self.keyboard, "{line}")?;
-        let mut answer = String::new();
-        self.screen.read_line(&mut answer)?;
-        let answer: Value = serde_json::from_str(&answer)?;
-        let text = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         self.typed += 1;
-        Ok(Printed {
-            status: answer["status"].as_i64().unwrap_or(-1),
-            out: text("out"),
-            err: text("err"),
-        })
+        Ok(self.openstack.types(&command.replace("\\\n", " "))?)
     }
 
     /// A command that succeeds and has nothing to say.
@@ -144,13 +95,6 @@ impl Client {
             "{command}: {printed:?} without {words:?}"
         );
         Ok(())
-    }
-}
-
-impl Drop for Client {
-    fn drop(&mut self) {
-        let _ = self.runner.kill();
-        let _ = self.runner.wait();
     }
 }
 

@@ -45,6 +45,7 @@ mod loopback;
 mod metadata;
 mod namespace;
 mod netlink;
+pub mod openstack;
 mod ovn;
 mod ovs;
 mod ping;

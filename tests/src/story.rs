@@ -3,6 +3,7 @@
 //! Each point asks something of a running lab and checks the result. The demo runs all of them in one lab, the end-to-end
 //! tests each in a lab of its own. A point itself brings the [`World`] into the state that it needs.
 
+pub mod faults;
 mod narrator;
 mod points;
 pub mod site;

@@ -26,6 +26,14 @@ fn line(cells: &[String], widths: &[usize]) -> String {
     format!("{}\n", padded.join("  ").trim_end())
 }
 
+/// A number of things: `1 port`, `2 ports`.
+pub(super) fn count_of(count: usize, thing: &str) -> String {
+    match count {
+        1 => format!("1 {thing}"),
+        _ => format!("{count} {thing}s"),
+    }
+}
+
 /// A dash stands for what is not known.
 pub(super) fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
@@ -41,5 +49,11 @@ mod tests {
         let rows = rows.map(|(name, port)| [name.to_owned(), or_dash(port)]);
         let expected = "HYPERVISOR  PORT\nh1          7\ncompute-2   -\n";
         assert_eq!(table(["HYPERVISOR", "PORT"], rows), expected);
+    }
+
+    #[test]
+    fn one_is_not_several() {
+        let counted = [0, 1, 2].map(|count| count_of(count, "port"));
+        assert_eq!(counted, ["0 ports", "1 port", "2 ports"]);
     }
 }

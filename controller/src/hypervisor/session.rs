@@ -64,15 +64,13 @@ pub struct HypervisorContext {
 
 /// Serves every hypervisor that connects. Does not return.
 pub async fn listen(listener: impl Into<Listener>, context: HypervisorContext) {
-    let (limits, metrics) = (context.limits, context.metrics.clone());
     let context = Arc::new(context);
-    let known = KnownHypervisors::new(context.snapshots.clone(), vec![context.seats.clone()]);
     admission::listen(
         listener.into(),
         "ovsdb",
-        limits,
-        known,
-        metrics,
+        context.limits,
+        KnownHypervisors::new(context.snapshots.clone(), vec![context.seats.clone()]),
+        context.metrics.clone(),
         |stream, peer, pass| serve(stream, peer, pass, context.clone()),
     )
     .await;

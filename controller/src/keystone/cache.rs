@@ -44,7 +44,7 @@ impl TokenKey {
 
 /// What is known of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum TokenVerdict {
     /// It holds.
     Holds(Arc<Token>),
     /// Keystone does not know it, or no more.
@@ -53,7 +53,7 @@ pub(super) enum Verdict {
     NoAnswer,
 }
 
-impl Verdict {
+impl TokenVerdict {
     /// The same at this time, in seconds since 1970. The machine's clock may have been set since.
     pub(super) fn at(self, now: i64, expired: Expired) -> Self {
         match self {
@@ -66,13 +66,13 @@ impl Verdict {
 }
 
 /// Who waits for a verdict.
-pub(super) type Waiting = watch::Receiver<Option<Verdict>>;
+pub(super) type Waiting = watch::Receiver<Option<TokenVerdict>>;
 
 /// What to do about a token.
 #[derive(Debug)]
 pub(super) enum Found {
     /// Nothing: it is known.
-    Known(Verdict),
+    Known(TokenVerdict),
     /// Wait for who asks.
     UnderWay(Waiting),
     /// Ask, and say what came of it.
@@ -87,7 +87,7 @@ pub(super) struct Tokens(Mutex<KnownTokens>);
 struct KnownTokens {
     holding: Shelf<Arc<Token>>,
     unknown: Shelf<()>,
-    under_way: HashMap<TokenKey, watch::Sender<Option<Verdict>>>,
+    under_way: HashMap<TokenKey, watch::Sender<Option<TokenVerdict>>>,
 }
 
 impl Tokens {
@@ -107,10 +107,10 @@ impl Tokens {
     pub(super) fn find(self: &Arc<Self>, key: TokenKey, now: Instant) -> Found {
         let mut known = self.known();
         if let Some(token) = known.holding.get(&key, now) {
-            return Found::Known(Verdict::Holds(token.clone()));
+            return Found::Known(TokenVerdict::Holds(token.clone()));
         }
         if known.unknown.get(&key, now).is_some() {
-            return Found::Known(Verdict::Unknown);
+            return Found::Known(TokenVerdict::Unknown);
         }
         if let Some(tell) = known.under_way.get(&key) {
             return Found::UnderWay(tell.subscribe());
@@ -131,7 +131,7 @@ impl Tokens {
 pub(super) struct Question {
     tokens: Arc<Tokens>,
     key: TokenKey,
-    tell: watch::Sender<Option<Verdict>>,
+    tell: watch::Sender<Option<TokenVerdict>>,
 }
 
 impl Question {
@@ -155,18 +155,18 @@ impl Question {
     }
 
     /// Tells those who wait, and keeps the verdict. One that a token holds is kept for `keep`.
-    pub(super) fn answer(self, verdict: &Verdict, now: Instant, keep: Duration) {
+    pub(super) fn answer(self, verdict: &TokenVerdict, now: Instant, keep: Duration) {
         {
             let mut known = self.tokens.known();
             match verdict {
-                Verdict::Holds(token) if token.octets <= HEAVIEST => {
+                TokenVerdict::Holds(token) if token.octets <= HEAVIEST => {
                     known.holding.put(self.key, token.clone(), now, keep);
                 }
-                Verdict::Unknown => {
+                TokenVerdict::Unknown => {
                     let keep = keep_unknown(keep);
                     known.unknown.put(self.key, (), now, keep);
                 }
-                Verdict::Holds(_) | Verdict::NoAnswer => {}
+                TokenVerdict::Holds(_) | TokenVerdict::NoAnswer => {}
             }
         }
         self.tell.send_replace(Some(verdict.clone()));
@@ -271,12 +271,12 @@ mod tests {
         TokenKey::of(&n.to_be_bytes(), Expired::Refused)
     }
 
-    fn token() -> Verdict {
+    fn token() -> TokenVerdict {
         of_octets(1000)
     }
 
-    fn of_octets(octets: usize) -> Verdict {
-        Verdict::Holds(Arc::new(Token {
+    fn of_octets(octets: usize) -> TokenVerdict {
+        TokenVerdict::Holds(Arc::new(Token {
             octets,
             user: "u".to_owned(),
             scope: Scope::Nothing,
@@ -289,14 +289,14 @@ mod tests {
     }
 
     /// Has a question about this key answered.
-    fn answer(tokens: &Arc<Tokens>, key: TokenKey, now: Instant, verdict: &Verdict) {
+    fn answer(tokens: &Arc<Tokens>, key: TokenKey, now: Instant, verdict: &TokenVerdict) {
         match tokens.find(key, now) {
             Found::Missing(question, _) => question.answer(verdict, now, KEEP),
             Found::Known(_) | Found::UnderWay(_) => panic!("it is known"),
         }
     }
 
-    fn verdict(tokens: &Arc<Tokens>, key: TokenKey, now: Instant) -> Option<Verdict> {
+    fn verdict(tokens: &Arc<Tokens>, key: TokenKey, now: Instant) -> Option<TokenVerdict> {
         match tokens.find(key, now) {
             Found::Known(verdict) => Some(verdict),
             Found::UnderWay(_) | Found::Missing(..) => None,
@@ -307,13 +307,13 @@ mod tests {
     fn a_verdict_counts_for_its_time_and_no_longer() {
         let (tokens, now) = (Tokens::new(), Instant::now());
         answer(&tokens, key(1), now, &token());
-        answer(&tokens, key(2), now, &Verdict::Unknown);
-        answer(&tokens, key(3), now, &Verdict::NoAnswer);
+        answer(&tokens, key(2), now, &TokenVerdict::Unknown);
+        answer(&tokens, key(3), now, &TokenVerdict::NoAnswer);
         let just_before = |time: Duration| now + time.checked_sub(Duration::from_nanos(1)).unwrap();
         assert_eq!(verdict(&tokens, key(1), just_before(KEEP)), Some(token()));
         assert_eq!(verdict(&tokens, key(1), now + KEEP), None);
         let soon = just_before(UNKNOWN_FOR);
-        assert_eq!(verdict(&tokens, key(2), soon), Some(Verdict::Unknown));
+        assert_eq!(verdict(&tokens, key(2), soon), Some(TokenVerdict::Unknown));
         assert_eq!(verdict(&tokens, key(2), now + UNKNOWN_FOR), None);
         assert_eq!(verdict(&tokens, key(3), now), None);
     }
@@ -322,7 +322,7 @@ mod tests {
     fn no_token_holds_after_its_end_but_for_a_service() {
         for (now, expired, expected) in [
             (-1, Expired::Refused, token()),
-            (0, Expired::Refused, Verdict::Unknown),
+            (0, Expired::Refused, TokenVerdict::Unknown),
             (0, Expired::Allowed, token()),
         ] {
             assert_eq!(token().at(now, expired), expected, "{now} {expired:?}");
@@ -383,7 +383,7 @@ mod tests {
         let (tokens, now) = (Tokens::of(100), Instant::now());
         answer(&tokens, key(0), now, &token());
         for n in 1..10_000 {
-            answer(&tokens, key(n), now, &Verdict::Unknown);
+            answer(&tokens, key(n), now, &TokenVerdict::Unknown);
         }
         assert_eq!(verdict(&tokens, key(0), now), Some(token()));
         assert_eq!(tokens.known().unknown.values.len(), 100);

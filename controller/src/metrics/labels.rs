@@ -221,7 +221,7 @@ impl RefusedConnection {
     pub const OF_CLIENTS: &[Self] = &[Self::Idle, Self::Address];
 }
 
-/// What became of a DHCPv6 message of a prefix client, beside what [`sextant_responders::Verdict`] says of those of servers.
+/// What became of a DHCPv6 message of a prefix client, beside what [`sextant_responders::PacketVerdict`] says of those of servers.
 pub const SENT: &str = "sent";
 /// What is heard outside is counted as the packets that tell it are (`Punt::Heard`).
 pub const HEARD: &str = "heard";

@@ -11,13 +11,13 @@ use sextant_model::{Encap, EncapKind, Fact, Intent, MacAddr, NetworkId, Port};
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
-struct Story {
+struct TestedOwner {
     owner: Owner,
 }
 
 const PORT: PortId = PortId(Uuid::from_u128(1));
 
-fn story() -> Story {
+fn story() -> TestedOwner {
     let (publisher, _) = Snapshots::new(Snapshot::default());
     let owner = Owner::new(
         Settings::default(),
@@ -25,7 +25,7 @@ fn story() -> Story {
         memory::facts().0,
         Metrics::new().unwrap(),
     );
-    let mut story = Story { owner };
+    let mut story = TestedOwner { owner };
     story.stored(Change::Put(Object::Port(Arc::new(port()))));
     story
 }
@@ -81,7 +81,7 @@ fn told(owner: &mut Owner) -> Vec<Change> {
     told.into_iter().map(|told| told.change).collect()
 }
 
-impl Story {
+impl TestedOwner {
     fn stored(&mut self, change: Change) {
         let revision = crate::store::Revision(self.owner.snapshot.revision.0 + 1);
         self.owner.committed(&Committed {

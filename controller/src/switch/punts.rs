@@ -15,7 +15,7 @@ use sextant_flows::Flows;
 use sextant_flows::pipeline::{NETWORK, ORIGIN, Stage, origin};
 use sextant_model::{PortId, Punt};
 use sextant_responders::throttle::Throttles;
-use sextant_responders::{Answer, Learned, Outcome, Verdict, respond};
+use sextant_responders::{Answer, Learned, Outcome, PacketVerdict, respond};
 use std::time::{Duration, Instant};
 
 /// What one session counts of packets, and where it adds up.
@@ -185,13 +185,15 @@ impl Punts {
 
     fn count_verdict(&self, punt: &str, outcome: &Outcome) {
         match outcome.verdict {
-            Verdict::Answered(with) => tracing::trace!(message = outcome.message, with, "answered"),
-            Verdict::Noted => tracing::trace!(message = outcome.message, "noted"),
-            Verdict::Ignored(reason) => {
+            PacketVerdict::Answered(with) => {
+                tracing::trace!(message = outcome.message, with, "answered")
+            }
+            PacketVerdict::Noted => tracing::trace!(message = outcome.message, "noted"),
+            PacketVerdict::Ignored(reason) => {
                 tracing::debug!(punt, message = outcome.message, reason, "no answer is due");
                 self.refused(punt, reason);
             }
-            Verdict::Malformed(malformed) => {
+            PacketVerdict::Malformed(malformed) => {
                 tracing::debug!(punt, message = outcome.message, %malformed, "malformed packet of a guest");
                 self.refused(punt, malformed.reason);
             }

@@ -98,7 +98,7 @@ pub(crate) const LACKING: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "no use here: only rules of QoS ask Placement for something. `resource_request` is null, and Nova goes on",
+        "of no use here: only rules of QoS ask Placement for something. `resource_request` is null, and Nova goes on",
         &[
             "agent-resources-synced",
             "port-resource-request",
@@ -106,7 +106,7 @@ pub(crate) const LACKING: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "no use here: every hypervisor routes, and is chosen for gateways, by itself. Nothing is scheduled to agents",
+        "of no use here: every hypervisor routes, and is chosen for gateways, by itself. Nothing is scheduled to agents",
         &[
             "agent_sort_key",
             "dhcp_agent_scheduler",
@@ -119,7 +119,7 @@ pub(crate) const LACKING: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "no use here: networks and routers are on every hypervisor, so zones say nothing of them",
+        "of no use here: networks and routers are on every hypervisor, so zones say nothing of them",
         &["network_availability_zone", "router_availability_zone"],
     ),
     (
@@ -135,7 +135,7 @@ pub(crate) const LACKING: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "no use here: a port has its addresses as soon as it exists. `ip_allocation` is always `immediate`",
+        "of no use here: a port has its addresses as soon as it exists. `ip_allocation` is always `immediate`",
         &["ip_allocation"],
     ),
     (
@@ -211,7 +211,7 @@ pub(crate) const LACKING: &[(&str, &[&str])] = &[
         &["pvlan", "qinq", "vlan-transparent"],
     ),
     (
-        "no use here: for hardware that Sextant does not program (SR-IOV, offload, Cyborg)",
+        "of no use here: for hardware that Sextant does not program (SR-IOV, offload, Cyborg)",
         &[
             "port-device-profile",
             "port-hardware-offload-type",
@@ -266,7 +266,7 @@ pub(crate) const LACKING: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "other services of Neutron, which are not part of Sextant",
+        "part of another service beside Neutron",
         &[
             "flavors",
             "flow_classifier",
@@ -285,7 +285,7 @@ pub(crate) const LACKING: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "no use here: another driver's (VMware). Nova asks for it, and goes on without",
+        "of no use here: another driver's (VMware). Nova asks for it, and goes on without",
         &["vnic-index"],
     ),
 ];
@@ -306,7 +306,7 @@ pub(crate) fn section() -> String {
         .map(|alias| (*alias, "yes".to_owned()))
         .collect();
     for (why, aliases) in LACKING {
-        rows.extend(aliases.iter().map(|alias| (*alias, format!("no: {why}"))));
+        rows.extend(aliases.iter().map(|alias| (*alias, format!("no, {why}"))));
     }
     rows.sort_unstable();
     let rows = rows

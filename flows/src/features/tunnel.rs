@@ -97,6 +97,7 @@ pub(crate) fn meters(view: &View<'_>) -> Vec<u32> {
 }
 
 /// How a probe gets from a hypervisor to another. `None`: there is no tunnel.
+#[must_use]
 pub fn probing(view: &View<'_>, peer: &ChassisId) -> Option<Vec<Action>> {
     let tunnel = view.tunnel_to(peer)?;
     let key = Action::set(Field::TUN_ID, PROBE_KEY);

@@ -47,7 +47,8 @@ fn heard(cloud: &Cloud) -> Vec<Arc<Advertisement>> {
         | Punt::Announced(_)
         | Punt::Appeared(_)
         | Punt::Unheld(_)
-        | Punt::GroupEcho(_) => None,
+        | Punt::GroupEcho(_)
+        | Punt::Probed => None,
     });
     found.unwrap_or_default()
 }
@@ -66,7 +67,8 @@ fn told(cloud: &Cloud) -> Option<Arc<Dhcpv6Service>> {
         | Punt::Announced(_)
         | Punt::Appeared(_)
         | Punt::Unheld(_)
-        | Punt::GroupEcho(_) => None,
+        | Punt::GroupEcho(_)
+        | Punt::Probed => None,
     })
 }
 

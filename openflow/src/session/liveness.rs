@@ -29,7 +29,7 @@ enum Probe {
 
 /// What to do about the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum PeerState {
     Alive,
     /// Ask whether it is there.
     Probe,
@@ -87,16 +87,16 @@ impl Liveness {
         }
     }
 
-    pub(super) fn judge(&mut self, now: Instant) -> Verdict {
+    pub(super) fn judge(&mut self, now: Instant) -> PeerState {
         if now < self.deadline() {
-            Verdict::Alive
+            PeerState::Alive
         } else if self.waiting {
-            Verdict::Stuck(now - self.accepted)
+            PeerState::Stuck(now - self.accepted)
         } else if self.probe.is_some() {
-            Verdict::Dead(now - self.heard)
+            PeerState::Dead(now - self.heard)
         } else {
             self.probe = Some(Probe::Queued(now));
-            Verdict::Probe
+            PeerState::Probe
         }
     }
 }
@@ -115,30 +115,30 @@ mod tests {
     #[test]
     fn silence_is_probed_and_then_deadly() {
         let (mut liveness, start) = liveness();
-        assert_eq!(liveness.judge(start + 4 * SECOND), Verdict::Alive);
+        assert_eq!(liveness.judge(start + 4 * SECOND), PeerState::Alive);
         assert_eq!(liveness.deadline(), start + 5 * SECOND);
-        assert_eq!(liveness.judge(start + 5 * SECOND), Verdict::Probe);
-        assert_eq!(liveness.judge(start + 9 * SECOND), Verdict::Alive);
-        let silent = Verdict::Dead(10 * SECOND);
+        assert_eq!(liveness.judge(start + 5 * SECOND), PeerState::Probe);
+        assert_eq!(liveness.judge(start + 9 * SECOND), PeerState::Alive);
+        let silent = PeerState::Dead(10 * SECOND);
         assert_eq!(liveness.judge(start + 10 * SECOND), silent);
     }
 
     #[test]
     fn anything_heard_starts_over() {
         let (mut liveness, start) = liveness();
-        assert_eq!(liveness.judge(start + 5 * SECOND), Verdict::Probe);
+        assert_eq!(liveness.judge(start + 5 * SECOND), PeerState::Probe);
         liveness.heard(start + 6 * SECOND);
-        assert_eq!(liveness.judge(start + 10 * SECOND), Verdict::Alive);
-        assert_eq!(liveness.judge(start + 11 * SECOND), Verdict::Probe);
+        assert_eq!(liveness.judge(start + 10 * SECOND), PeerState::Alive);
+        assert_eq!(liveness.judge(start + 11 * SECOND), PeerState::Probe);
     }
 
     #[test]
     fn a_probe_counts_from_when_it_was_accepted() {
         let (mut liveness, start) = liveness();
         liveness.offered(start);
-        assert_eq!(liveness.judge(start + 6 * SECOND), Verdict::Alive);
+        assert_eq!(liveness.judge(start + 6 * SECOND), PeerState::Alive);
         liveness.accepted(start + 6 * SECOND, false);
-        assert_eq!(liveness.judge(start + 6 * SECOND), Verdict::Probe);
+        assert_eq!(liveness.judge(start + 6 * SECOND), PeerState::Probe);
         liveness.offered(start + 6 * SECOND);
         liveness.accepted(start + 8 * SECOND, false);
         assert_eq!(liveness.deadline(), start + 13 * SECOND);
@@ -147,12 +147,12 @@ mod tests {
     #[test]
     fn what_is_sent_after_a_probe_gives_no_more_time() {
         let (mut liveness, start) = liveness();
-        assert_eq!(liveness.judge(start + 5 * SECOND), Verdict::Probe);
+        assert_eq!(liveness.judge(start + 5 * SECOND), PeerState::Probe);
         for second in 5..10 {
             liveness.offered(start + second * SECOND);
             liveness.accepted(start + second * SECOND, false);
         }
-        let silent = Verdict::Dead(10 * SECOND);
+        let silent = PeerState::Dead(10 * SECOND);
         assert_eq!(liveness.judge(start + 10 * SECOND), silent);
     }
 
@@ -162,8 +162,8 @@ mod tests {
         liveness.offered(start + SECOND);
         liveness.accepted(start + 2 * SECOND, true);
         liveness.heard(start + 11 * SECOND);
-        assert_eq!(liveness.judge(start + 11 * SECOND), Verdict::Alive);
-        let stuck = Verdict::Stuck(10 * SECOND);
+        assert_eq!(liveness.judge(start + 11 * SECOND), PeerState::Alive);
+        let stuck = PeerState::Stuck(10 * SECOND);
         assert_eq!(liveness.judge(start + 12 * SECOND), stuck);
     }
 }

@@ -6,7 +6,7 @@
 use super::codec::Dhcpv4MessageType;
 use super::query::Dhcpv4Query;
 use super::reply::Dhcpv4Reply;
-use crate::answer::{Answer, Learned, Outcome, Verdict};
+use crate::answer::{Answer, Learned, Outcome, PacketVerdict};
 use crate::frame::Ipv4Packet;
 use sextant_model::{Dhcpv4Lease, Dhcpv4Service};
 use std::net::Ipv4Addr;
@@ -118,7 +118,7 @@ impl Dhcpv4Exchange<'_> {
         };
         Answer {
             frames: Vec::new(),
-            outcome: self.outcome(Verdict::Noted),
+            outcome: self.outcome(PacketVerdict::Noted),
             learned: vec![lesson(address)],
         }
     }
@@ -146,7 +146,7 @@ impl Dhcpv4Exchange<'_> {
     }
 
     fn answered(&self, reply: Dhcpv4Reply) -> Answer {
-        let verdict = Verdict::Answered(reply.kind().name());
+        let verdict = PacketVerdict::Answered(reply.kind().name());
         Answer {
             frames: vec![reply.finish()],
             outcome: self.outcome(verdict),
@@ -158,7 +158,7 @@ impl Dhcpv4Exchange<'_> {
         Answer::ignored(self.query.kind.name(), reason)
     }
 
-    fn outcome(&self, verdict: Verdict) -> Outcome {
+    fn outcome(&self, verdict: PacketVerdict) -> Outcome {
         let message = self.query.kind.name();
         Outcome { message, verdict }
     }

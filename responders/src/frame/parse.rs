@@ -1,7 +1,7 @@
 //! Reads an Ethernet frame up to its upper-layer header, past IPv6 extension headers.
 
 use super::{ETHERNET_LEN, IPV6_LEN};
-use crate::answer::{Malformed, Verdict};
+use crate::answer::{Malformed, PacketVerdict};
 use sextant_model::MacAddr;
 use std::net::Ipv6Addr;
 
@@ -30,7 +30,7 @@ impl From<Malformed> for Refusal {
     }
 }
 
-impl From<Refusal> for Verdict {
+impl From<Refusal> for PacketVerdict {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Ignored(reason) => Self::Ignored(reason),

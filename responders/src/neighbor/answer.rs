@@ -1,7 +1,7 @@
 //! Answers Neighbor Solicitations where the switch has no flow that can (RFC 4861 §7.2.3, §7.2.4).
 
 use super::{NEIGHBOR_ADVERTISEMENT, NEIGHBOR_SOLICITATION};
-use crate::answer::{Answer, Malformed, Outcome, Verdict};
+use crate::answer::{Answer, Malformed, Outcome, PacketVerdict};
 use crate::frame::{FrameBuilder, Icmpv6Message, Ipv6Addresses, Ipv6Packet};
 use crate::ndp::{self, SOURCE_AT};
 use crate::ra::ALL_NODES;
@@ -42,7 +42,7 @@ pub(crate) fn answer(known: &KnownNeighbor, packet: &Ipv6Packet<'_>) -> Answer {
         frames: vec![advertise(known, packet)],
         outcome: Outcome {
             message: NAME,
-            verdict: Verdict::Answered("neighbor_advertisement"),
+            verdict: PacketVerdict::Answered("neighbor_advertisement"),
         },
         learned: Vec::new(),
     }

@@ -83,8 +83,8 @@ fn packets_that_are_not_whole_ipv4_are_refused() {
         let mut frame = Query::new(Discover).frame();
         change(&mut frame);
         match respond(&dhcpv4(service()), &frame).outcome.verdict {
-            Verdict::Malformed(malformed) => malformed.reason,
-            Verdict::Ignored(reason) => reason,
+            PacketVerdict::Malformed(malformed) => malformed.reason,
+            PacketVerdict::Ignored(reason) => reason,
             verdict => panic!("{verdict:?}"),
         }
     };

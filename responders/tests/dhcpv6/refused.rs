@@ -95,7 +95,7 @@ fn a_malformed_option_is_named_with_its_place() {
     let reason = |code: u16, value: &[u8]| {
         let answer = ask(service(), &Query::new(Solicit).with(code, value));
         match answer.outcome.verdict {
-            Verdict::Malformed(malformed) => {
+            PacketVerdict::Malformed(malformed) => {
                 assert_eq!(answer.frames.len(), 0);
                 (malformed.offset - start, malformed.reason)
             }
@@ -150,13 +150,17 @@ fn a_client_identifier_keeps_to_its_bounds() {
     };
     for length in [0, 2, 131, 1000] {
         let outcome = ask(service(), &with(&vec![1; length])).outcome;
-        assert!(matches!(outcome.verdict, Verdict::Malformed(malformed)
-            if malformed.reason == "DUID not of 3 to 130 octets"));
+        assert!(
+            matches!(outcome.verdict, PacketVerdict::Malformed(malformed)
+            if malformed.reason == "DUID not of 3 to 130 octets")
+        );
     }
     let mut overrun = with(&CLIENT_DUID);
     overrun.bytes[6..8].copy_from_slice(&[0xff, 0xff]);
     let outcome = ask(service(), &overrun).outcome;
-    assert!(matches!(outcome.verdict, Verdict::Malformed(malformed)
-        if malformed.reason == "option past the end of what contains it"));
+    assert!(
+        matches!(outcome.verdict, PacketVerdict::Malformed(malformed)
+        if malformed.reason == "option past the end of what contains it")
+    );
     assert_eq!(ask(service(), &with(&[1; 130])).frames.len(), 1);
 }

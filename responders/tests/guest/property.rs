@@ -5,17 +5,17 @@ use sextant_responders::dhcpv4;
 use sextant_responders::dhcpv6::codec::RawDhcpv6Option;
 use sextant_responders::dhcpv6::relay::RelayMessage;
 use sextant_responders::frame::{Icmpv6Message, Ipv4Packet};
-use sextant_responders::{Verdict, respond};
+use sextant_responders::{PacketVerdict, respond};
 
 /// Octets of the largest frame that can be sent: headers and a payload as long as IPv6 counts.
 const LARGEST: usize = 14 + 40 + 65_535;
 
 /// There are frames exactly where the outcome says that the packet was answered, and each is whole: lengths and
 /// checksum are right. A malformed packet is so within its bounds.
-pub fn answers_are_whole(punt: &Punt, frame: &[u8]) -> Verdict {
+pub fn answers_are_whole(punt: &Punt, frame: &[u8]) -> PacketVerdict {
     let answer = respond(punt, frame);
     let verdict = answer.outcome.verdict;
-    let answered = matches!(verdict, Verdict::Answered(_));
+    let answered = matches!(verdict, PacketVerdict::Answered(_));
     assert_eq!(answer.frames.is_empty(), !answered, "{verdict:?}");
     for frame in &answer.frames {
         assert!(frame.len() <= LARGEST);
@@ -32,7 +32,7 @@ pub fn answers_are_whole(punt: &Punt, frame: &[u8]) -> Verdict {
         let icmpv6 = Icmpv6Message::parse(&packet).is_ok();
         assert!(icmpv6 || UdpDatagram::parse(&packet).is_ok());
     }
-    if let Verdict::Malformed(malformed) = verdict {
+    if let PacketVerdict::Malformed(malformed) = verdict {
         assert!(malformed.offset <= frame.len(), "{malformed}");
     }
     verdict

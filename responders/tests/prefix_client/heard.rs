@@ -8,7 +8,7 @@ use sextant_responders::dhcpv6::codec::Dhcpv6MessageType;
 use sextant_responders::dhcpv6::option;
 use sextant_responders::frame::Refusal;
 use sextant_responders::prefix_client::HeardServer;
-use sextant_responders::{Learned, Verdict, respond};
+use sextant_responders::{Learned, PacketVerdict, respond};
 
 fn reply() -> Said {
     Said::bare(REPLY, TRANSACTION)
@@ -34,7 +34,7 @@ fn a_servers_message_is_noted_with_the_client_that_it_is_for() {
     let answer = respond(&punt, &reply().frame());
     assert_eq!(answer.frames, [[0_u8; 0]; 0]);
     assert_eq!(answer.outcome.message, "reply");
-    assert_eq!(answer.outcome.verdict, Verdict::Noted);
+    assert_eq!(answer.outcome.verdict, PacketVerdict::Noted);
     let heard = reply().heard();
     assert_eq!(heard.client(), CLIENT_DUID);
     assert_eq!(
@@ -47,7 +47,7 @@ fn a_servers_message_is_noted_with_the_client_that_it_is_for() {
     assert_eq!(answer.outcome.message, "request");
     assert_eq!(
         answer.outcome.verdict,
-        Verdict::Ignored("a message that clients send")
+        PacketVerdict::Ignored("a message that clients send")
     );
     assert_eq!(answer.learned, []);
 }

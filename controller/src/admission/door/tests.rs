@@ -14,14 +14,14 @@ const LIMITS: ConnectionLimits = ConnectionLimits {
     time: Duration::from_secs(10),
 };
 
-struct Story {
+struct TestedDoor {
     door: Door<()>,
     /// Who speaks for known hypervisors.
     seats: Seats<ChassisId>,
     begun: Instant,
 }
 
-impl Story {
+impl TestedDoor {
     fn begin() -> Self {
         Self::with(LIMITS)
     }
@@ -78,7 +78,7 @@ fn must_go(pass: &mut Pass) -> bool {
 
 #[test]
 fn a_newcomer_waits_for_those_before_it_to_have_had_their_time() {
-    let mut story = Story::begin();
+    let mut story = TestedDoor::begin();
     let (mut first, mut second) = (story.arrives(0).unwrap(), story.arrives(1).unwrap());
     assert!(story.arrives(9).is_none());
     assert_eq!(story.refused("origin"), 1);
@@ -91,7 +91,7 @@ fn a_newcomer_waits_for_those_before_it_to_have_had_their_time() {
 
 #[test]
 fn who_has_said_who_it_is_keeps_its_place() {
-    let mut story = Story::begin();
+    let mut story = TestedDoor::begin();
     let mut known = story.arrives(0).unwrap();
     known.identified();
     let (second, third) = (story.arrives(1).unwrap(), story.arrives(1).unwrap());
@@ -109,7 +109,7 @@ fn who_has_said_who_it_is_keeps_its_place() {
 
 #[test]
 fn who_crowds_the_door_makes_room_for_others_at_once() {
-    let mut story = Story::with(ConnectionLimits {
+    let mut story = TestedDoor::with(ConnectionLimits {
         connections: 9,
         unidentified: 4,
         of_an_origin: 3,
@@ -130,7 +130,7 @@ const MANY: usize = 1000;
 
 #[test]
 fn of_a_storm_from_one_origin_nobody_is_refused() {
-    let mut story = Story::with(ConnectionLimits::of_files(1 << 14));
+    let mut story = TestedDoor::with(ConnectionLimits::of_files(1 << 14));
     let mut served: VecDeque<Pass> = (0..MANY).filter_map(|_| story.arrives(0)).collect();
     assert_eq!(served.len(), story.door.limits.of_an_origin);
     let mut all = served.len();
@@ -147,7 +147,7 @@ fn of_a_storm_from_one_origin_nobody_is_refused() {
 
 #[test]
 fn who_waits_is_served_when_one_before_it_has_gone_or_had_its_time() {
-    let mut story = Story::with(ConnectionLimits {
+    let mut story = TestedDoor::with(ConnectionLimits {
         connections: 8,
         ..LIMITS
     });
@@ -166,7 +166,7 @@ fn who_waits_is_served_when_one_before_it_has_gone_or_had_its_time() {
 
 #[test]
 fn who_waits_takes_the_place_of_who_has_had_its_time() {
-    let mut story = Story::with(ConnectionLimits {
+    let mut story = TestedDoor::with(ConnectionLimits {
         connections: 8,
         ..LIMITS
     });
@@ -179,7 +179,7 @@ fn who_waits_takes_the_place_of_who_has_had_its_time() {
 
 #[test]
 fn strangers_never_take_more_than_half_and_a_crowd_waits_behind_others() {
-    let mut story = Story::with(ConnectionLimits {
+    let mut story = TestedDoor::with(ConnectionLimits {
         connections: 16,
         of_an_origin: 1,
         ..LIMITS
@@ -203,7 +203,7 @@ fn strangers_never_take_more_than_half_and_a_crowd_waits_behind_others() {
 
 #[test]
 fn a_known_hypervisor_is_served_at_once_and_makes_room_for_nobody() {
-    let mut story = Story::begin();
+    let mut story = TestedDoor::begin();
     story.knows("h1", "192.0.2.1");
     let mut strangers = [story.arrives(0).unwrap(), story.arrives(0).unwrap()];
     let mut hypervisor = story.arrives_from("::ffff:192.0.2.1", 1).unwrap();
@@ -215,7 +215,7 @@ fn a_known_hypervisor_is_served_at_once_and_makes_room_for_nobody() {
 
 #[test]
 fn a_known_address_has_no_more_than_its_hypervisors_need() {
-    let mut story = Story::with(ConnectionLimits {
+    let mut story = TestedDoor::with(ConnectionLimits {
         connections: 100,
         ..LIMITS
     });
@@ -227,7 +227,7 @@ fn a_known_address_has_no_more_than_its_hypervisors_need() {
 
 #[test]
 fn who_waits_goes_for_a_known_hypervisor_when_all_places_are_taken() {
-    let mut story = Story::with(ConnectionLimits {
+    let mut story = TestedDoor::with(ConnectionLimits {
         connections: 8,
         ..LIMITS
     });

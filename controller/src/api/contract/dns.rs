@@ -76,9 +76,12 @@ pub(crate) fn refuse_misfit(name: &str, configured: &str) -> Result<(), ApiError
 
 /// Whether these are labels, of which the last is more than a number (RFC 1123 §2.1).
 fn are_labels(labels: &str) -> bool {
-    let (all, last) = (labels.split('.'), labels.rsplit_once('.'));
-    let number = |label: &str| label.bytes().all(|letter| letter.is_ascii_digit());
-    all.into_iter().all(is_label) && !last.is_some_and(|(_, last)| number(last))
+    let last = labels.rsplit_once('.');
+    labels.split('.').all(is_label) && !last.is_some_and(|(_, last)| is_number(last))
+}
+
+fn is_number(label: &str) -> bool {
+    label.bytes().all(|letter| letter.is_ascii_digit())
 }
 
 fn is_label(label: &str) -> bool {

@@ -1,7 +1,7 @@
 //! An operator's file of rules: read, and checked as a whole before any of it counts.
 
 use super::base::{BaseRule, base_rule};
-use super::relations::Who;
+use super::relations::{Who, names_relation};
 use super::table::rule_named;
 use super::unset::is_unset;
 use crate::api::contract::policy::{Policy, PolicyFault};
@@ -68,7 +68,7 @@ impl PolicyFile {
         })
     }
 
-    /// The rules that count for nothing: Sextant has none of these names, and no other rule refers to them.
+    /// The rules that count for nothing: Sextant asks for none of these names, and no rule that counts refers to them.
     pub fn unknown(&self) -> &[String] {
         &self.unknown
     }
@@ -83,7 +83,7 @@ impl PolicyFile {
         for (name, _) in policy.rules() {
             weights.of_rule(name)?;
         }
-        let unknown = unknown(&policy);
+        let unknown = unknown(&policy, &weights);
         Ok(Self {
             policy: Arc::new(policy),
             unknown,
@@ -104,17 +104,27 @@ fn text(path: &Path) -> Result<String, PolicyError> {
     }
 }
 
-fn unknown(policy: &Policy) -> Vec<String> {
-    let references = policy.rules().flat_map(|(_, rule)| rule.check.references());
-    let referred: BTreeSet<&str> = references.collect();
-    let names = policy.rules().map(|(name, _)| name);
-    let unknown = names.filter(|name| !is_known(name) && !referred.contains(name));
-    unknown.map(str::to_owned).collect()
+/// The rules that nothing asks for.
+fn unknown(policy: &Policy, weights: &Weights<'_>) -> Vec<String> {
+    let names = policy.rules().map(|(name, _)| name.to_owned());
+    let mut next: Vec<String> = names.filter(|name| is_asked_for(name)).collect();
+    let mut reached = BTreeSet::new();
+    while let Some(name) = next.pop() {
+        let references = weights.references(&name).unwrap_or_default();
+        if reached.insert(name) {
+            next.extend(references);
+        }
+    }
+    let names = policy.rules().map(|(name, _)| name.to_owned());
+    names.filter(|name| !reached.contains(name)).collect()
 }
 
-/// Whether Sextant asks for a rule of this name.
-fn is_known(name: &str) -> bool {
-    rule_named(name).is_some() || is_unset(name) || base_rule(name).is_some()
+/// Whether Sextant asks for a rule of this name, without another rule that refers to it.
+fn is_asked_for(name: &str) -> bool {
+    rule_named(name).is_some()
+        || is_unset(name)
+        || names_relation(name)
+        || name == "context_can_set_project_id"
 }
 
 /// How many checks rules take. What refers to itself has no weight, and is refused.
@@ -163,7 +173,7 @@ impl Weights<'_> {
             (Some(BaseRule::Check(check)), _) => Ok(owned(check.references())),
             (Some(BaseRule::Relation(who)), _) => Ok(self.set_for(*who, name)),
             (None, Some(rule)) => Ok(self.set_for(rule.who, name)),
-            (None, None) => match self.path.iter().any(|before| is_known(before)) {
+            (None, None) => match self.path.iter().any(|before| is_asked_for(before)) {
                 true => Err(self.fault(format!("there is no rule {name:?}"))),
                 // A rule that nobody asks for may refer to others of Neutron's that Sextant lacks.
                 false => Ok(Vec::new()),
@@ -209,6 +219,11 @@ mod tests {
         let text = "create_trunk: role:x\nget_port: rule:mine\nmine: role:x\nget_port:name: '!'\nadmin_only: role:x\nupdate_network:frobs: '@'\nactivate: '!'\n";
         let file = PolicyFile::parse(text).unwrap();
         assert_eq!(file.unknown(), ["create_trunk", "update_network:frobs"]);
+        let alone = PolicyFile::parse("owner: role:x\nget_trunk: rule:owner\n").unwrap();
+        assert_eq!(alone.unknown(), ["get_trunk", "owner"]);
+        let by_another = "owner: role:x\nget_port: rule:admin_or_owner\n";
+        let by_another = PolicyFile::parse(by_another).unwrap();
+        assert_eq!(by_another.unknown(), [""; 0]);
     }
 
     #[test]

@@ -97,6 +97,12 @@ impl Who {
     }
 }
 
+/// Whether a base rule says what some relation is.
+pub(super) fn names_relation(name: &str) -> bool {
+    let mut names = RELATIONS.iter().flat_map(|(relation, _)| relation.names());
+    names.any(|known| *known == name)
+}
+
 /// The object of relations.
 pub(super) struct Target<'a> {
     /// The project that owns it.

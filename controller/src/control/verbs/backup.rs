@@ -48,9 +48,10 @@ impl Verb for BackupVerb {
             let mut watch = known.store.0.watch().await?;
             watch.next().await
         };
-        let slow = || VerbError::Unfit(format!("the store could not be read within {READ:?}"));
         let read = Handle::current().block_on(async { timeout(READ, read).await });
-        let read = read.map_err(|_| slow())?;
+        let read = read.map_err(|_| {
+            VerbError::Unfit(format!("the store could not be read within {READ:?}"))
+        })?;
         let committed = read.map_err(|error| VerbError::Unfit(error.to_string()))?;
         tracing::info!(revision = %committed.revision, "what is stored is read for a backup");
         for change in committed.changes {
@@ -99,11 +100,11 @@ impl BackupRow {
 fn write(file: &Path, objects: &[Object]) -> Result<(), String> {
     backup::write(file, objects).map_err(|error| error.to_string())?;
     let written = backup::read(file).map_err(|error| error.to_string())?;
-    let keyed = |objects: &[Object]| -> BTreeMap<_, _> {
-        let keyed = objects.iter().map(|object| (object.key(), object.clone()));
-        keyed.collect()
-    };
-    match keyed(&written) == keyed(objects) {
+    let [written, wanted] = [&written[..], objects].map(|objects| {
+        let keyed = objects.iter().map(|object| (object.key(), object));
+        keyed.collect::<BTreeMap<_, _>>()
+    });
+    match written == wanted {
         true => Ok(()),
         false => Err(format!(
             "{} does not have what was written: do not use it",

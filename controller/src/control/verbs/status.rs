@@ -1,6 +1,7 @@
 //! `sextant status`: the cloud on one screen, what is wrong first.
 
 use super::finding::{Finding, FindingState};
+use crate::control::table::count_of;
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
 use clap::Args;
@@ -99,6 +100,7 @@ fn hypervisors(known: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
             format!("Database or switch is not connected: {names}."),
             "sextant facts hypervisors; there: ovs-vsctl show",
         ),
+        None if all.len() == 1 => Finding::good(CHECK, "The only one is connected."),
         None => Finding::good(CHECK, format!("All {} are connected.", all.len())),
     })
 }
@@ -126,7 +128,11 @@ fn ports(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
         ),
         None => Finding::good(
             CHECK,
-            format!("All {} that are plugged in are active.", bound.len()),
+            match bound.len() {
+                0 => "None is plugged in.".to_owned(),
+                1 => "The only one that is plugged in is active.".to_owned(),
+                count => format!("All {count} that are plugged in are active."),
+            },
         ),
     })
 }
@@ -173,7 +179,10 @@ fn tunnels(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
         ),
         (missing, _) => Finding::bad(
             CHECK,
-            format!("{missing} pairs of hypervisors share no IP version of endpoints."),
+            match missing {
+                1 => "A pair of hypervisors shares no IP version of endpoints.".to_owned(),
+                _ => format!("{missing} pairs of hypervisors share no IP version of endpoints."),
+            },
             "sextant facts tunnels; external_ids:sextant-encap-ip",
         ),
     })
@@ -195,6 +204,7 @@ fn gateways(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
             "a hypervisor needs external_ids:sextant-bridge-mappings for their external network",
         ),
         (None, 0) => return None,
+        (None, 1) => Finding::good(CHECK, "The only one is on a hypervisor."),
         (None, count) => Finding::good(CHECK, format!("All {count} are on hypervisors.")),
     })
 }
@@ -228,6 +238,10 @@ fn prefixes(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
                 "sextant why PORT, for a port of the subnet",
             ),
             (None, 0) => return None,
+            (None, 1) => Finding::good(
+                CHECK,
+                "The only subnet of prefix delegation has its prefix.",
+            ),
             (None, count) => Finding::good(
                 CHECK,
                 format!("All {count} subnets of prefix delegation have theirs."),
@@ -241,11 +255,11 @@ fn objects(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
     Some(Finding::good(
         "objects",
         format!(
-            "{} networks, {} subnets, {} routers, {} ports.",
-            intent.networks.len(),
-            intent.subnets.len(),
-            intent.routers.len(),
-            intent.ports.len()
+            "{}, {}, {}, {}.",
+            count_of(intent.networks.len(), "network"),
+            count_of(intent.subnets.len(), "subnet"),
+            count_of(intent.routers.len(), "router"),
+            count_of(intent.ports.len(), "port")
         ),
     ))
 }

@@ -26,7 +26,7 @@ fn appeared(name: &str) -> Event {
     Event::Appeared(PORT, ChassisId::new(name))
 }
 
-impl Story {
+impl TestedOwner {
     /// Where the guest is expected.
     fn expected(&mut self) -> Vec<(String, u16)> {
         self.owner.expect_guests();
@@ -49,7 +49,7 @@ impl Story {
 #[test]
 fn a_guest_that_is_expected_moves_with_its_first_frame_and_not_with_its_interface() {
     for change in [prepared("h1", &["h2"]), named_in_profile("h1", "h2")] {
-        let mut story = Story::with_both(change);
+        let mut story = TestedOwner::with_both(change);
         assert_eq!(story.place(), Some(("h1", Some(5))));
         assert_eq!(story.expected(), [("h2".to_owned(), 7)]);
         story.observed([appeared("h2")]);
@@ -64,7 +64,7 @@ fn a_guest_that_is_expected_moves_with_its_first_frame_and_not_with_its_interfac
 
 #[test]
 fn it_moves_when_its_binding_there_is_activated() {
-    let mut story = Story::with_both(prepared("h1", &["h2"]));
+    let mut story = TestedOwner::with_both(prepared("h1", &["h2"]));
     story.stored(prepared("h2", &["h1"]));
     assert_eq!(story.place(), Some(("h2", Some(7))));
     // Nova removes the binding of the source, and later its interface.
@@ -79,7 +79,7 @@ fn it_moves_when_its_binding_there_is_activated() {
 
 #[test]
 fn other_changes_of_the_port_move_nothing() {
-    let mut story = Story::with_both(prepared("h1", &["h2"]));
+    let mut story = TestedOwner::with_both(prepared("h1", &["h2"]));
     story.observed([appeared("h2")]);
     story.stored(prepared("h1", &["h2", "h3"]));
     assert_eq!(story.place(), Some(("h2", Some(7))));
@@ -89,7 +89,7 @@ fn other_changes_of_the_port_move_nothing() {
 
 #[test]
 fn a_migration_that_fails_leaves_the_guest_where_it_was_or_takes_it_back() {
-    let mut story = Story::with_both(prepared("h1", &["h2"]));
+    let mut story = TestedOwner::with_both(prepared("h1", &["h2"]));
     story.stored(prepared("h1", &[]));
     assert_eq!(
         (story.expected(), story.place()),
@@ -102,12 +102,12 @@ fn a_migration_that_fails_leaves_the_guest_where_it_was_or_takes_it_back() {
         "nobody expects it there any more"
     );
 
-    let mut story = Story::with_both(prepared("h1", &["h2"]));
+    let mut story = TestedOwner::with_both(prepared("h1", &["h2"]));
     story.observed([appeared("h2")]);
     story.stored(prepared("h1", &[]));
     assert_eq!(story.place(), Some(("h1", Some(5))));
 
-    let mut story = Story::with_both(prepared("h1", &["h2"]));
+    let mut story = TestedOwner::with_both(prepared("h1", &["h2"]));
     story.observed([unplugged("h2")]);
     assert_eq!(
         (story.expected(), story.place()),
@@ -117,7 +117,7 @@ fn a_migration_that_fails_leaves_the_guest_where_it_was_or_takes_it_back() {
 
 #[test]
 fn without_its_interface_at_the_source_it_is_at_the_destination() {
-    let mut story = Story::with_both(prepared("h1", &["h2"]));
+    let mut story = TestedOwner::with_both(prepared("h1", &["h2"]));
     story.observed([unplugged("h1")]);
     assert_eq!(
         (story.expected(), story.place()),
@@ -127,7 +127,7 @@ fn without_its_interface_at_the_source_it_is_at_the_destination() {
 
 #[test]
 fn nobody_expects_a_guest_where_it_is_not_to_come() {
-    let mut story = Story::with_both(prepared("h1", &["h3"]));
+    let mut story = TestedOwner::with_both(prepared("h1", &["h3"]));
     assert_eq!(story.expected(), vec![]);
     story.observed([appeared("h2")]);
     assert_eq!(story.place(), Some(("h1", Some(5))));
@@ -149,7 +149,7 @@ fn after_a_restart_the_guest_is_where_it_was() {
 
 #[test]
 fn two_guests_that_run_at_once_do_not_move_their_port_without_end() {
-    let mut story = Story::with_both(prepared("h1", &["h2"]));
+    let mut story = TestedOwner::with_both(prepared("h1", &["h2"]));
     let mut moves = 0;
     for _ in 0..100 {
         for host in ["h2", "h1"] {

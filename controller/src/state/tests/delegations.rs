@@ -16,7 +16,7 @@ fn delegation(valid_until: i64) -> Option<Arc<Delegation>> {
 }
 
 /// The facts about delegations that are to be stored.
-fn told(story: &mut Story) -> Vec<Change> {
+fn told(story: &mut TestedOwner) -> Vec<Change> {
     super::told(&mut story.owner)
 }
 

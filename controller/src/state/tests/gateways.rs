@@ -9,7 +9,7 @@ const ROUTER: RouterId = RouterId(Uuid::from_u128(3));
 const LLA: std::net::Ipv6Addr = std::net::Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 
 /// A router with its gateway on an external network of `physnet1`.
-fn outward() -> Story {
+fn outward() -> TestedOwner {
     let mut story = story();
     story.stored(Change::Put(Object::Network(Arc::new(Network {
         external: true,
@@ -61,7 +61,7 @@ fn heard(name: &str, default_router: Option<std::net::Ipv6Addr>) -> Event {
     Event::Outside(ChassisId::new(name), EXTERNAL, outside)
 }
 
-impl Story {
+impl TestedOwner {
     fn gateway(&self) -> Option<&str> {
         let gateways = self.owner.snapshot.facts.gateways();
         gateways.get(&ROUTER).map(|(chassis, _)| chassis.as_str())
@@ -225,7 +225,7 @@ fn what_a_hypervisor_learned_goes_when_it_leaves() {
 #[test]
 fn a_gateway_that_nobody_can_have_is_counted_until_somebody_can() {
     let mut story = outward();
-    let nowhere = |story: &mut Story| {
+    let nowhere = |story: &mut TestedOwner| {
         story.owner.publish();
         story.owner.metrics.gateways_nowhere.get()
     };

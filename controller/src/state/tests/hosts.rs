@@ -11,7 +11,7 @@ fn named(chassis: &str, machine: &str) -> Event {
     Event::HostNamed(ChassisId::new(chassis), Some(machine.to_owned()))
 }
 
-impl Story {
+impl TestedOwner {
     fn dead(&self) -> usize {
         self.owner.hosts.dead()
     }
@@ -152,7 +152,7 @@ fn a_tunnel_that_falls_silent_over_and_over_fills_no_log() {
 #[test]
 fn endpoints_that_two_have_are_counted() {
     let mut story = story();
-    let shared = |story: &Story| {
+    let shared = |story: &TestedOwner| {
         let gauge = &story.owner.metrics.doubtful_endpoints;
         gauge.with_label_values(&["shared"]).get()
     };

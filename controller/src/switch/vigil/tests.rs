@@ -8,13 +8,13 @@ use sextant_flows::pipeline::groups;
 use sextant_model::{Reassembly, Settings};
 
 /// A switch's session, as far as it keeps watch.
-struct Story {
+struct WatchedSwitch {
     vigil: Vigil,
     metrics: Metrics,
     now: Instant,
 }
 
-impl Story {
+impl WatchedSwitch {
     fn new() -> Self {
         let (metrics, now) = (Metrics::new().unwrap(), Instant::now());
         let vigil = Vigil::new(metrics.clone(), ChassisId::new("h1"), now);
@@ -73,7 +73,7 @@ fn changed(event: FlowEvent, cookie: impl Into<Cookie>) -> FlowUpdate {
 
 #[test]
 fn what_we_do_ourselves_is_no_reason_to_read_anything_back() {
-    let mut story = Story::new();
+    let mut story = WatchedSwitch::new();
     story.told(&[FlowUpdate::Own { xid: Xid(7) }]);
     story.told(&[]);
     story.pass(QUIET);
@@ -82,7 +82,7 @@ fn what_we_do_ourselves_is_no_reason_to_read_anything_back() {
 
 #[test]
 fn what_others_do_is_gathered_and_then_read_back_once() {
-    let mut story = Story::new();
+    let mut story = WatchedSwitch::new();
     story.told(&[changed(FlowEvent::Deleted, 1)]);
     assert!(!story.vigil.is_suspicious(story.now), "more may come");
     story.told(&[
@@ -101,7 +101,7 @@ fn what_others_do_is_gathered_and_then_read_back_once() {
 
 #[test]
 fn one_who_goes_on_is_mended_ever_less_often_but_in_time() {
-    let mut story = Story::new();
+    let mut story = WatchedSwitch::new();
     let mut waits = vec![];
     for _ in 0..6 {
         let begun = story.now;
@@ -124,7 +124,7 @@ fn one_who_goes_on_is_mended_ever_less_often_but_in_time() {
 
 #[test]
 fn meters_groups_and_fragments_are_looked_at_while_nothing_else_is_under_way() {
-    let mut story = Story::new();
+    let mut story = WatchedSwitch::new();
     assert_eq!(story.asks(true), 0);
     story.pass(INTERVAL);
     assert_eq!(story.asks(false), 0);
@@ -161,7 +161,7 @@ fn meters_groups_and_fragments_are_looked_at_while_nothing_else_is_under_way() {
 
 #[test]
 fn fragments_are_mended_as_soon_as_they_are_seen() {
-    let mut story = Story::new();
+    let mut story = WatchedSwitch::new();
     story.pass(INTERVAL);
     story.asks(true);
     let as_wanted = Message::GetConfigReply(SWITCH_CONFIG);
@@ -179,7 +179,7 @@ fn fragments_are_mended_as_soon_as_they_are_seen() {
 
 #[test]
 fn groups_are_those_of_the_pipeline_and_no_others() {
-    let mut story = Story::new();
+    let mut story = WatchedSwitch::new();
     let wanted = groups().map(|group| GroupDesc {
         kind: group.kind,
         group: group.group,
@@ -249,7 +249,7 @@ fn port(number: u32, config: PortConfig) -> PortDesc {
 
 #[test]
 fn ports_that_were_made_deaf_before_the_session_hear_again() {
-    let mut story = Story::new();
+    let mut story = WatchedSwitch::new();
     let flags = [
         PortConfig::NONE,
         PortConfig::NO_FORWARD,
@@ -271,7 +271,7 @@ fn ports_that_were_made_deaf_before_the_session_hear_again() {
 
 #[test]
 fn a_port_that_was_made_deaf_hears_again_and_one_without_link_is_left_alone() {
-    let mut story = Story::new();
+    let mut story = WatchedSwitch::new();
     let status = |reason, config| {
         let port = port(4, config);
         Message::PortStatus(PortStatus { reason, port })

@@ -1,9 +1,10 @@
 //! Faults are planted, and an operator asks why.
 
+use crate::story::faults::{self, NO_PORT, OTHER_MAC};
 use crate::story::world::SOON;
-use crate::story::{Failure, Narrator, Outcome, Plugged, Point, World, ensure};
+use crate::story::{Failure, Narrator, Outcome, Plugged, Point, World};
 use crate::wait_for;
-use serde_json::{Value, json};
+use serde_json::json;
 
 pub(super) const POINT: Point = Point {
     number: 11,
@@ -25,80 +26,46 @@ fn run(world: &mut World, narrator: &mut Narrator) -> Outcome {
 
 /// A guest has another MAC than its port. The port's flows are made anew, so that their counters begin again.
 fn other_mac(world: &World, plugged: &Plugged, narrator: &mut Narrator) -> Outcome {
-    let (guest, host) = (&plugged.guest, world.lab.hypervisor(1));
-    let (tap, iface) = (guest.tap(), iface_id(&plugged.port.id));
-    let plug = [
-        "add-port",
-        "br-int",
-        tap,
-        "--",
-        "set",
-        "interface",
-        tap,
-        &iface,
-    ];
-    guest.run(&[
-        "ip",
-        "link",
-        "set",
-        "eth0",
-        "down",
-        "address",
-        "02:00:00:00:00:99",
-    ])?;
-    host.vsctl(&["del-port", "br-int", tap])?;
-    host.vsctl(&plug)?;
-    guest.run(&["ip", "link", "set", "eth0", "up"])?;
+    give_mac(world, plugged, OTHER_MAC)?;
     tells(world, plugged, "another MAC", narrator)?;
 
-    guest.run(&["ip", "link", "set", "eth0", "down", "address", guest.mac()])?;
-    host.vsctl(&["del-port", "br-int", tap])?;
-    host.vsctl(&plug)?;
-    guest.run(&["ip", "link", "set", "eth0", "up"])?;
+    give_mac(world, plugged, plugged.guest.mac())?;
     world.wait_status(&plugged.port, "ACTIVE")?;
     Ok(())
 }
 
+fn give_mac(world: &World, plugged: &Plugged, mac: &str) -> Outcome {
+    let (guest, host) = (&plugged.guest, world.lab.hypervisor(1));
+    faults::set_mac(guest, mac)?;
+    faults::unplug(host, guest)?;
+    faults::plug_in(host, guest, &plugged.port.id)?;
+    faults::set_link(guest, "up")
+}
+
 /// The interface has the id of no port.
 fn wrong_id(world: &World, plugged: &Plugged, narrator: &mut Narrator) -> Outcome {
-    let (host, tap) = (world.lab.hypervisor(2), plugged.guest.tap());
-    put(world, &plugged.port.id, &json!({"binding:host_id": "h2"}))?;
-    let wrong = iface_id("00000000-0000-4000-8000-00000000000f");
-    host.vsctl(&["set", "interface", tap, &wrong])?;
+    let (host, id) = (world.lab.hypervisor(2), &plugged.port.id);
+    faults::change_port(world, id, &json!({"binding:host_id": "h2"}))?;
+    faults::set_iface_id(host, &plugged.guest, NO_PORT)?;
     tells(world, plugged, "iface-id that no port has", narrator)?;
 
-    host.vsctl(&["set", "interface", tap, &iface_id(&plugged.port.id)])?;
-    put(world, &plugged.port.id, &json!({"binding:host_id": ""}))?;
+    faults::set_iface_id(host, &plugged.guest, id)?;
+    faults::change_port(world, id, &json!({"binding:host_id": ""}))?;
     world.wait_status(&plugged.port, "ACTIVE")?;
     Ok(())
 }
 
 fn without_rules(world: &World, plugged: &Plugged, narrator: &mut Narrator) -> Outcome {
-    let api = world.lab.api();
-    let group = json!({"security_group": {"name": "no rules"}});
-    let (status, group) = api.post("/v2.0/security-groups", &group)?;
-    ensure(status == 201, || group.to_string())?;
-    let group = &group["security_group"];
-    for rule in group["security_group_rules"]
-        .as_array()
-        .into_iter()
-        .flatten()
-    {
-        api.delete_object(
-            "security-group-rules",
-            rule["id"].as_str().unwrap_or_default(),
-        )?;
-    }
-    put(
-        world,
-        &plugged.port.id,
-        &json!({"security_groups": [group["id"]]}),
-    )?;
+    let id = &plugged.port.id;
+    let group = faults::create_group(world, "no rules")?;
+    faults::delete_rules(world, &group)?;
+    faults::change_port(world, id, &json!({"security_groups": [group["id"]]}))?;
     tells(world, plugged, "have no rules", narrator)?;
 
     let before = &plugged.port.body["security_groups"];
-    put(world, &plugged.port.id, &json!({"security_groups": before}))?;
-    api.delete_object("security-groups", group["id"].as_str().unwrap_or_default())?;
+    faults::change_port(world, id, &json!({"security_groups": before}))?;
+    let group = group["id"].as_str().unwrap_or_default();
+    world.lab.api().delete_object("security-groups", group)?;
     Ok(())
 }
 
@@ -116,14 +83,4 @@ fn tells(world: &World, plugged: &Plugged, words: &str, narrator: &mut Narrator)
     narrator.observe(format_args!("sextant why {id}"));
     verdict.lines().for_each(|line| narrator.observe(line));
     Ok(())
-}
-
-fn iface_id(port: &str) -> String {
-    format!("external_ids:iface-id={port}")
-}
-
-fn put(world: &World, port: &str, changes: &Value) -> Outcome {
-    let body = json!({"port": changes});
-    let (status, answer) = world.lab.api().put(&format!("/v2.0/ports/{port}"), &body)?;
-    ensure(status == 200, || answer.to_string())
 }

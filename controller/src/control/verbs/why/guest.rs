@@ -3,6 +3,7 @@
 use super::Case;
 use crate::clock;
 use crate::control::OperatorView;
+use crate::control::table::count_of;
 use crate::control::verbs::finding::Finding;
 use crate::flow_counters::NoCounters;
 use crate::port_history::PortEvent;
@@ -320,7 +321,10 @@ fn groups(case: &Case<'_>) -> Option<Finding> {
         ),
         (out, into) => Finding::good(
             CHECK,
-            format!("{out} rules for what it sends, {into} for what it gets."),
+            format!(
+                "{} for what it sends, {into} for what it gets.",
+                count_of(out, "rule")
+            ),
         ),
     })
 }
