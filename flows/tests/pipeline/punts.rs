@@ -11,6 +11,7 @@ use sextant_model::{
     Advertisement, Delegation, Dhcpv6Service, EncapKind, FixedIp, Ipv6Mode, MacAddr, PrefixEnds,
     PrefixSource, Punt, SubnetId,
 };
+use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
 use std::sync::Arc;
 
@@ -212,6 +213,7 @@ fn every_punt_passes_the_meter_of_its_port() {
     let punts: Vec<_> = flows
         .iter()
         .filter(|(_, flow)| flow.punt.is_some() && flow.stage != Stage::Report)
+        .filter(|(_, flow)| flow.punt != Some(Punt::Probed))
         .map(|(_, flow)| flow.to_flow_mod(0).to_string())
         .collect();
     assert_eq!(punts.len(), 5);
@@ -225,7 +227,30 @@ fn each_guests_punts_pass_its_own_meter() {
     cloud.guest("a2", "red", "h1");
     let meters: Vec<u32> = flows_of(&cloud, "h1").meters().into_iter().collect();
     let of_fragments = |port: u32| 1 << 17 | port;
-    assert_eq!(meters, [11, 12, of_fragments(11), of_fragments(12)]);
+    let of_probes = [1, 2, 3];
+    let of_guests = [11, 12, of_fragments(11), of_fragments(12)];
+    assert_eq!(meters, [&of_probes[..], &of_guests].concat());
+}
+
+#[test]
+fn probes_of_each_tunnel_pass_its_own_meter() {
+    let cloud = cloud(Some(Ipv6Mode::Slaac));
+    let flows = flows_of(&cloud, "h1");
+    let probes = flows
+        .iter()
+        .filter(|(_, flow)| flow.punt == Some(Punt::Probed));
+    let probes: BTreeSet<String> = probes
+        .map(|(_, flow)| flow.to_flow_mod(0).to_string())
+        .collect();
+    assert_eq!(probes.len(), 3);
+    for (port, probe) in (1..).zip(&probes) {
+        let own = format!("in_port={port},");
+        assert!(
+            probe.contains(&own) && probe.contains("tun_id=0,"),
+            "{probe}"
+        );
+        assert!(probe.contains(&format!("meter:{port},")), "{probe}");
+    }
 }
 
 #[test]

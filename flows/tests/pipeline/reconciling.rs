@@ -39,7 +39,12 @@ fn an_empty_switch_gets_everything() {
         (flows.len(), 0)
     );
     assert_eq!(*difference.added_meters(), flows.meters());
-    assert_eq!(flows.meters().len(), 4, "each guest passes its own two");
+    let (guests, tunnels) = (2, 3);
+    assert_eq!(
+        flows.meters().len(),
+        2 * guests + tunnels,
+        "each guest passes its own two"
+    );
 }
 
 #[test]

@@ -233,8 +233,10 @@ fn without_a_meter_its_flows_fall_out_and_may_come_back_with_it() {
     refuse(&mut flows, NO_METER, passes);
     let difference = reconcile(&flows, &BTreeSet::new(), &BTreeSet::new());
     let of_fragments = |port: u32| 1 << 17 | port;
+    let of_probes = [1, 2, 3];
     let others = [12, of_fragments(11), of_fragments(12)];
-    assert_eq!(*difference.added_meters(), others.into());
+    let others = others.into_iter().chain(of_probes).collect();
+    assert_eq!(*difference.added_meters(), others);
     let found = shortfall(&flows, &cloud);
     let why = Refusal {
         missing: Capability::Meters,
