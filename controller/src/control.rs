@@ -12,7 +12,7 @@ mod table;
 pub mod verbs;
 mod visible;
 
-pub use bundle::SupportBundle;
+pub use bundle::{BundleError, SupportBundle};
 pub use client::{Ask, ClientError};
 pub(crate) use protocol::LONGEST_REQUEST;
 pub(crate) use server::answer_lines;

@@ -150,6 +150,7 @@ fn look_around(world: &World) {
     println!("  metrics  ip netns exec {control} curl -s 'http://[::1]:9697/metrics'");
     if world.prometheus.is_some() {
         println!("  alerts   ip netns exec {control} curl -s 'http://[::1]:9090/api/v1/rules'");
+        println!("  page     ip netns exec {control} chromium --no-sandbox 'http://[::1]:9699'");
     }
     println!(
         "  log      tail -f {}",
