@@ -22,8 +22,8 @@ const PAUSE: Duration = Duration::from_millis(12);
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How often a length is tried before it counts as too long.
 const TRIES: u16 = 3;
-/// The shortest MTU of IPv6 (RFC 8200 §5), and what every underlay lets through.
-const SHORTEST: u16 = 64;
+/// What every underlay lets through, in octets of the guest's IP packet.
+pub const SHORTEST: u16 = 64;
 
 /// The probes under way, and who waits for each.
 #[derive(Clone, Debug, Default)]
@@ -139,7 +139,11 @@ impl<'a> Prober<'a> {
         Ok(Some(passes))
     }
 
-    async fn passes(&self, length: u16) -> Result<bool, NoCounters> {
+    /// Whether any of a few IP packets of `length` octets gets through.
+    ///
+    /// # Errors
+    /// The sender's switch is not connected here.
+    pub async fn passes(&self, length: u16) -> Result<bool, NoCounters> {
         let volley = self.volley(TRIES, length).await?;
         Ok(!volley.took.is_empty())
     }

@@ -4,7 +4,7 @@ use super::finding::{Finding, FindingState};
 use super::named_port::port_named;
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::flow_counters::NoCounters;
-use crate::probes::{Prober, Volley};
+use crate::probes::{Prober, SHORTEST, Volley};
 use crate::snapshot::Snapshot;
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -65,8 +65,9 @@ impl Verb for ProbeVerb {
                 "both are on hypervisor {from}, so there is no tunnel between them"
             )));
         }
-        give(probe(known, &snapshot, &from, &to, self.count))?;
-        give(probe(known, &snapshot, &to, &from, self.count))
+        let asked = AskedProbe::Exact(self.count);
+        give(probe(known, &snapshot, &from, &to, asked))?;
+        give(probe(known, &snapshot, &to, &from, asked))
     }
 
     fn show(&self, rows: &[ProbedWay]) -> String {
@@ -93,13 +94,22 @@ impl ProbeVerb {
     }
 }
 
+/// How thoroughly to probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::control::verbs) enum AskedProbe {
+    /// So many short frames; and how long they may be, which takes seconds where the longest do not pass.
+    Exact(u16),
+    /// Three short frames, and three of full length.
+    Quick,
+}
+
 /// Probes one way.
 pub(in crate::control::verbs) fn probe(
     known: &OperatorView,
     snapshot: &Snapshot,
     from: &ChassisId,
     to: &ChassisId,
-    count: u16,
+    asked: AskedProbe,
 ) -> ProbedWay {
     let view = View::new(&snapshot.intent, &snapshot.facts, from);
     let mtu = mtu(&snapshot.intent, snapshot);
@@ -113,10 +123,15 @@ pub(in crate::control::verbs) fn probe(
     // Callers are threads beside the runtime, which has the clock.
     let runtime = tokio::runtime::Handle::current();
     let probed = runtime.block_on(async {
-        let volley = prober.volley(count, 64).await?;
-        let longest = match volley.took.is_empty() {
-            true => None,
-            false => prober.longest(mtu).await?,
+        let count = match asked {
+            AskedProbe::Exact(count) => count,
+            AskedProbe::Quick => 3,
+        };
+        let volley = prober.volley(count, SHORTEST).await?;
+        let longest = match asked {
+            _ if volley.took.is_empty() => None,
+            AskedProbe::Exact(_) => prober.longest(mtu).await?,
+            AskedProbe::Quick => prober.passes(mtu).await?.then_some(mtu),
         };
         Ok((volley, longest))
     });
@@ -188,12 +203,21 @@ fn judge(
                 mtu - longest
             ),
         ),
-        _ if lost > 0 => Finding::hint(
+        None => Finding::bad(
+            CHECK,
+            format!(
+                "From {from} to {to} short packets pass, but none of {mtu} octets, which guests are told: the underlay's MTU is smaller than tunnel.underlay_mtu says."
+            ),
+            format!(
+                "sextant probe {from} {to} says how long they may be: raise the underlay's MTU, or lower tunnel.underlay_mtu"
+            ),
+        ),
+        Some(_) if lost > 0 => Finding::hint(
             CHECK,
             format!("{lost} of {sent} frames from {from} to {to} are lost."),
             format!("ethtool -S and ip -s link of the underlay's interfaces of {from} and {to}"),
         ),
-        _ => Finding::good(
+        Some(_) => Finding::good(
             CHECK,
             format!("All {sent} frames from {from} arrive at {to}, also of {mtu} octets."),
         ),

@@ -2,7 +2,7 @@
 
 use super::Case;
 use crate::control::verbs::finding::{Finding, FindingState};
-use crate::control::verbs::probe::probe;
+use crate::control::verbs::probe::{AskedProbe, probe};
 use sextant_model::{ChassisId, Network, RouterId};
 use std::collections::BTreeSet;
 
@@ -88,11 +88,10 @@ fn mapping(case: &Case<'_>, chassis: &ChassisId, network: &Network) -> Option<Fi
 fn probed(case: &Case<'_>, chassis: &ChassisId, peers: &BTreeSet<&ChassisId>) -> Finding {
     /// An answer should not take long.
     const MOST: usize = 3;
-    const FRAMES: u16 = 3;
     let mut passed = Vec::new();
     for peer in peers.iter().take(MOST) {
         for (from, to) in [(chassis, *peer), (*peer, chassis)] {
-            let way = probe(case.known, case.snapshot, from, to, FRAMES);
+            let way = probe(case.known, case.snapshot, from, to, AskedProbe::Quick);
             match way.finding.state {
                 FindingState::Bad => return way.finding,
                 FindingState::Good | FindingState::Note => passed.push(peer.as_str()),
