@@ -25,7 +25,7 @@ use crate::flow_counters::FlowCounters;
 use crate::metrics::Metrics;
 use crate::neighbors::Neighbors;
 use crate::port_history::PortHistory;
-use crate::probes::Probes;
+use crate::probes::TunnelProbes;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::store::Store;
@@ -52,7 +52,7 @@ pub struct OperatorView {
     /// How many packets the flows of connected switches took.
     pub counters: FlowCounters,
     /// Who waits for probes of tunnels.
-    pub probes: Probes,
+    pub probes: TunnelProbes,
     /// The metrics.
     pub metrics: Metrics,
     /// The hypervisors whose databases are connected.

@@ -27,7 +27,7 @@ pub const SHORTEST: u16 = 64;
 
 /// The probes under way, and who waits for each.
 #[derive(Clone, Debug, Default)]
-pub struct Probes(Arc<DashMap<u64, mpsc::UnboundedSender<ProbeArrival>>>);
+pub struct TunnelProbes(Arc<DashMap<u64, mpsc::UnboundedSender<ProbeArrival>>>);
 
 /// A probe that came up.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub struct Volley {
     pub astray: Option<ChassisId>,
 }
 
-impl Probes {
+impl TunnelProbes {
     /// A probe came up from a switch.
     pub fn arrived(&self, number: u64, at: &ChassisId) {
         if let Some((_, waiting)) = self.0.remove(&number) {
@@ -62,7 +62,7 @@ impl Probes {
 /// What sends probes one way.
 #[derive(Debug)]
 pub struct Prober<'a> {
-    probes: &'a Probes,
+    probes: &'a TunnelProbes,
     switches: &'a FlowCounters,
     from: ChassisId,
     to: ChassisId,
@@ -72,7 +72,7 @@ pub struct Prober<'a> {
 impl<'a> Prober<'a> {
     /// From the hypervisor of this view. `None`: it has no tunnel to the other.
     pub fn new(
-        probes: &'a Probes,
+        probes: &'a TunnelProbes,
         switches: &'a FlowCounters,
         view: &View<'_>,
         to: &ChassisId,

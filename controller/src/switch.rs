@@ -30,7 +30,7 @@ use crate::flow_counters::FlowCounters;
 use crate::metrics::Metrics;
 use crate::neighbors::Neighbors;
 use crate::port_history::PortHistory;
-use crate::probes::Probes;
+use crate::probes::TunnelProbes;
 use crate::rules::{HypervisorRules, Rules};
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
@@ -68,7 +68,7 @@ pub struct SwitchContext {
     /// Who wants to know how many packets flows took.
     pub counters: FlowCounters,
     /// Who waits for probes of tunnels.
-    pub probes: Probes,
+    pub probes: TunnelProbes,
     /// What was advertised to guests before a switch lost its connection.
     pub handover: Handover,
     /// How many switches may be connected.
@@ -92,7 +92,7 @@ impl SwitchContext {
             neighbors: Neighbors::default(),
             history: PortHistory::default(),
             counters: FlowCounters::default(),
-            probes: Probes::default(),
+            probes: TunnelProbes::default(),
             handover: Handover::default(),
             limits: ConnectionLimits::of_process(),
             patience: PATIENCE,

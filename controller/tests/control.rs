@@ -15,7 +15,7 @@ use sextant_controller::flow_counters::FlowCounters;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::neighbors::{Neighbor, Neighbors};
 use sextant_controller::port_history::PortHistory;
-use sextant_controller::probes::Probes;
+use sextant_controller::probes::TunnelProbes;
 use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Publisher, Snapshot, Snapshots};
 use sextant_controller::store::{Embedded, Store, backup};
@@ -58,7 +58,7 @@ impl Door {
             history: PortHistory::default(),
             counters: FlowCounters::default(),
             metrics: Metrics::new().unwrap(),
-            probes: Probes::default(),
+            probes: TunnelProbes::default(),
             databases: Seats::default(),
             switches: Seats::default(),
             store: StoredCloud(store.clone()),
