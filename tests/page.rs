@@ -242,7 +242,7 @@ fn what_does_not_come_from_the_page_is_refused() -> Outcome {
         (&[("host", "evil.example")][..], status, 403),
         (&[("sec-fetch-site", "cross-site")][..], status, 403),
         (&[("content-type", "text/plain")][..], status, 415),
-        (&[][..], "", 400),
+        (&[][..], "", 415),
         (&[][..], "{", 400),
         (&[][..], r#"{"reboot":{}}"#, 422),
         (&[][..], r#"{"status":{"more":1}}"#, 422),

@@ -306,7 +306,7 @@ fn no_more_is_told_than_the_meter_allows() -> Outcome {
     Ok(())
 }
 
-/// What has come to the only guest's meter, and what of it the meter has dropped.
+/// What has come to a switch's meters, and what of it they have dropped. Only those of the guest are passed.
 #[derive(Clone, Copy, Debug)]
 struct Metered {
     offered: u64,
@@ -316,14 +316,15 @@ struct Metered {
 impl Metered {
     fn by(host: &Hypervisor) -> Result<Self, Failure> {
         let text = host.ofctl(&["meter-stats", "br-int"])?.stdout;
-        let number = |name: &str| {
-            let (_, rest) = text.split_once(name)?;
-            rest.split_whitespace().next()?.parse().ok()
+        let sum = |name: &str| {
+            let counts = text.split(name).skip(1);
+            let counts = counts.map(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+            counts.sum::<Option<u64>>()
         };
         let read = || {
             Some(Self {
-                offered: number("packet_in_count:")?,
-                dropped: number(" packet_count:")?,
+                offered: sum("packet_in_count:")?,
+                dropped: sum(" packet_count:")?,
             })
         };
         read().ok_or_else(|| Failure::Observed(text.clone()))
