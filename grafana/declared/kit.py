@@ -280,7 +280,7 @@ def annotations():
         "type": "dashboard",
     }
     # The time of its start changes when a process begins anew.
-    restarted = "changes(process_start_time_seconds{job="sextant", @}[2m]) > 0"
+    restarted = 'changes(process_start_time_seconds{job="sextant", @}[2m]) > 0'
     return [
         built_in,
         annotation("Sextant's alerts", "red", 'ALERTS{alertstate="firing", alertname=~"Sextant.+"}', "{{alertname}}"),

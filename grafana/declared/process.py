@@ -44,7 +44,7 @@ BOARD = Board(
                     "Restarts in an hour",
                     "How often a process began anew in the last hour, of all instances. After an upgrade it is one each; more"
                     " is a process that ends and is started again: its log says why.",
-                    [("restarts", "sum(changes(process_start_time_seconds{job="sextant", @}[1h]))")],
+                    [("restarts", 'sum(changes(process_start_time_seconds{job="sextant", @}[1h]))')],
                     width=6,
                     steps=[("orange", 1), ("red", 3)],
                 ),
