@@ -171,6 +171,9 @@ fn disabled(world: &World, plugged: &Plugged) -> Outcome {
         bad(world, id, words)?;
         change(world, &path, &json!({kind: {"admin_state_up": true}}))?;
     }
+    world.wait_status(&plugged.port, "ACTIVE")?;
+    // The port's flows are new, so only what the guest sends from now on is counted.
+    plugged.guest.run(&["rdisc6", "-1", "eth0"])?;
     good(world, id)
 }
 
