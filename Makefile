@@ -21,7 +21,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ## install what is missing: Debian's packages, the openstack command, Keystone, cloud-init, cargo-nextest, qemu
-	@scripts/setup build packages venv keystone cloud-init nextest vm
+	@scripts/setup build packages browser venv keystone cloud-init nextest vm
 
 demo: ## the quickstart: a cloud in network namespaces (KEEP=1 leaves it running, DATAPATH=system is the kernel's)
 	@scripts/setup build packages $(if $(filter-out 0,$(KEEP)),venv)
@@ -34,7 +34,7 @@ deb: ## a Debian package of a release build, and one of its debug symbols, in ta
 	@packaging/build $(TARGET)/dist/sextant $(TARGET)/debian
 
 test: ## every test, those on real Open vSwitch (some on a kernel's, in a VM) and with the real openstack command included
-	@scripts/setup build packages package venv keystone cloud-init nextest vm
+	@scripts/setup build packages browser package venv keystone cloud-init nextest vm
 	$(CARGO) build --locked -p sextant
 	@rm -f $(TARGET)/nextest/default/junit.xml
 	SEXTANT_BIN=$(TARGET)/debug/sextant $(CARGO) nextest run --locked --workspace $(RUNNER); ended=$$?; \
@@ -108,7 +108,7 @@ reference: ## write the generated references in docs
 	done
 
 pictures: ## draw the pictures of the guides anew, in a browser beside a lab
-	@scripts/setup build packages nextest
+	@scripts/setup build packages browser nextest
 	$(CARGO) build --locked -p sextant
 	SEXTANT_BIN=$(TARGET)/debug/sextant $(CARGO) nextest run --locked -p sextant-lab $(RUNNER) --run-ignored only \
 		-E 'test(pictures_of_the_guide)'

@@ -12,11 +12,11 @@ mod table;
 pub mod verbs;
 mod visible;
 
-pub use bundle::{BundleError, SupportBundle};
+pub use bundle::{SupportBundle, SupportBundleError};
 pub use client::{Ask, ClientError};
 pub(crate) use protocol::LONGEST_REQUEST;
-pub(crate) use server::answer_lines;
 pub use server::serve;
+pub(crate) use server::{STALL, answer_lines};
 pub(crate) use socket::LONGEST_PATH;
 pub use socket::{ControlSocket, SocketError};
 pub use verbs::{Request, Verbs};

@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout_at};
 
-/// Between two frames of a volley. A switch sends up as many a second as a guest may send.
-const PAUSE: Duration = Duration::from_millis(12);
+/// A switch sends up as many a second as a guest may send (`punt.rate`). A volley keeps below that by a fifth.
+const SLOWER: Duration = Duration::from_millis(1200);
 /// How long a frame may take.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How often a length is tried before it counts as too long.
@@ -67,6 +67,8 @@ pub struct Prober<'a> {
     from: ChassisId,
     to: ChassisId,
     actions: Vec<Action>,
+    /// Between two frames.
+    pause: Duration,
 }
 
 impl<'a> Prober<'a> {
@@ -83,6 +85,7 @@ impl<'a> Prober<'a> {
             from: view.chassis.clone(),
             to: to.clone(),
             actions: probing(view, to)?,
+            pause: SLOWER / view.intent.settings.punt_rate.max(1),
         })
     }
 
@@ -101,7 +104,7 @@ impl<'a> Prober<'a> {
                 self.forget(&sent);
                 return Err(error);
             }
-            sleep(PAUSE).await;
+            sleep(self.pause).await;
         }
         drop(waiting);
         let mut volley = Volley {

@@ -25,7 +25,7 @@ pub struct SupportBundle {
 
 /// Why there is no bundle.
 #[derive(Debug, thiserror::Error)]
-pub enum BundleError {
+pub enum SupportBundleError {
     /// Sextant does not answer.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -54,8 +54,8 @@ impl SupportBundle {
     /// Asks, and writes the file. Returns what to say of it.
     ///
     /// # Errors
-    /// [`BundleError`]: Sextant does not answer at all, or the file cannot be written.
-    pub fn write(&self) -> Result<String, BundleError> {
+    /// [`SupportBundleError`]: Sextant does not answer at all, or the file cannot be written.
+    pub fn write(&self) -> Result<String, SupportBundleError> {
         let version = env!("CARGO_PKG_VERSION");
         let mut text = format!("{}\n", json!({"of": "version", "row": version}));
         let (mut rows, mut refused) = (0, 0);
@@ -76,7 +76,7 @@ impl SupportBundle {
             }
         }
         self.store(&text)
-            .map_err(|error| BundleError::File(self.file.clone(), error))?;
+            .map_err(|error| SupportBundleError::File(self.file.clone(), error))?;
         let file = self.file.display();
         Ok(format!(
             "{file}: {rows} rows, {refused} verbs refused. It has names and addresses of tenants, and no secrets.\n"

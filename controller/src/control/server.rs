@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 
@@ -21,7 +23,7 @@ const REQUEST: Duration = Duration::from_secs(5);
 /// How long a request waits for its turn: longer than a client that does not read can keep one.
 const TURN: Duration = Duration::from_secs(15);
 /// How long a client may pause before it reads on.
-const STALL: Duration = Duration::from_secs(5);
+pub(crate) const STALL: Duration = Duration::from_secs(5);
 /// How long computing and sending an answer may take.
 const ANSWER: Duration = Duration::from_secs(60);
 /// How many rows may wait to be sent.
@@ -108,7 +110,7 @@ async fn read(stream: &mut UnixStream) -> Result<Request, String> {
 /// reads.
 async fn answer(stream: &mut UnixStream, request: Request, known: OperatorView) -> io::Result<()> {
     let (give, mut rows) = mpsc::channel::<Vec<u8>>(ROWS);
-    tokio::task::spawn_blocking(move || answer_lines(&request, &known, &give));
+    tokio::task::spawn_blocking(move || answer_lines(&request, &known, &give, STALL));
     while let Some(line) = rows.recv().await {
         write(stream, &line).await?;
     }
@@ -116,16 +118,37 @@ async fn answer(stream: &mut UnixStream, request: Request, known: OperatorView) 
 }
 
 /// Computes an answer, and gives its lines to who reads them. Takes a thread that may block.
-pub(crate) fn answer_lines(request: &Request, known: &OperatorView, give: &mpsc::Sender<Vec<u8>>) {
-    let answered = request.answer(known, &|line| {
-        give.blocking_send(line).map_err(|_| VerbError::Abandoned)
-    });
+///
+/// Who reads nothing for `stall` is given up: others wait for the thread, and for the answer's place.
+pub(crate) fn answer_lines(
+    request: &Request,
+    known: &OperatorView,
+    give: &mpsc::Sender<Vec<u8>>,
+    stall: Duration,
+) {
+    let answered = request.answer(known, &|line| hand_over(give, line, stall));
     let last: AnswerLine<()> = match answered {
         Ok(()) => AnswerLine::End,
         Err(reason) => AnswerLine::Refused(reason.to_string()),
     };
     // Nobody may be there any more to take it.
-    let _ = give.blocking_send(last.encode());
+    let _ = hand_over(give, last.encode(), stall);
+}
+
+fn hand_over(
+    give: &mpsc::Sender<Vec<u8>>,
+    line: Vec<u8>,
+    stall: Duration,
+) -> Result<(), VerbError> {
+    // Mostly there is room.
+    match give.try_send(line) {
+        Ok(()) => Ok(()),
+        Err(TrySendError::Closed(_)) => Err(VerbError::Abandoned),
+        Err(TrySendError::Full(line)) => {
+            let given = Handle::current().block_on(give.send_timeout(line, stall));
+            given.map_err(|_| VerbError::Abandoned)
+        }
+    }
 }
 
 async fn refuse(stream: &mut UnixStream, reason: String) -> io::Result<()> {
@@ -134,4 +157,26 @@ async fn refuse(stream: &mut UnixStream, reason: String) -> io::Result<()> {
 
 async fn write(stream: &mut UnixStream, line: &[u8]) -> io::Result<()> {
     timeout(STALL, stream.write_all(line)).await?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It comes to an end only if who does not read is given up.
+    #[tokio::test]
+    async fn who_does_not_read_is_given_up_and_who_has_left_is_noticed() {
+        const STALL: Duration = Duration::from_millis(20);
+        let (give, mut rows) = mpsc::channel(1);
+        let handed = tokio::task::spawn_blocking(move || {
+            let handed = [b"first", b"other"].map(|line| hand_over(&give, line.to_vec(), STALL));
+            (handed, give)
+        });
+        let (handed, give) = handed.await.unwrap();
+        assert_eq!(handed, [Ok(()), Err(VerbError::Abandoned)]);
+        assert_eq!(rows.recv().await.unwrap(), b"first");
+        drop(rows);
+        let late = hand_over(&give, b"late".to_vec(), STALL);
+        assert_eq!(late, Err(VerbError::Abandoned));
+    }
 }

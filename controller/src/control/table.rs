@@ -39,6 +39,17 @@ pub(super) fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
 }
 
+/// A text that people gave, or a dash.
+pub(super) fn given_or_dash(text: &str) -> String {
+    or_dash(Some(text).filter(|text| !text.is_empty()))
+}
+
+/// Several with commas between them, or a dash.
+pub(super) fn all_or_dash(all: impl IntoIterator<Item = impl ToString>) -> String {
+    let all: Vec<String> = all.into_iter().map(|one| one.to_string()).collect();
+    given_or_dash(&all.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use super::Web;
 use super::streamed::Streamed;
-use crate::control::{Request, answer_lines};
+use crate::control::{Request, STALL, answer_lines};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -39,7 +39,7 @@ pub(super) async fn ask(
     let (give, rows) = mpsc::channel(ROWS);
     let known = web.known;
     tokio::task::spawn_blocking(move || {
-        answer_lines(&request, &known, &give);
+        answer_lines(&request, &known, &give, STALL);
         drop(turn);
     });
     let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];

@@ -5,6 +5,7 @@
 
 use super::Web;
 use super::streamed::Streamed;
+use crate::control::STALL;
 use crate::control::verbs::events::EventRow;
 use crate::port_history::{PortEvent, PortHistory};
 use axum::body::Body;
@@ -89,13 +90,14 @@ impl Story {
         loop {
             let changed = self.history.changed();
             let news = self.news();
-            if !news.is_empty() && give.send(news.into_bytes()).await.is_err() {
+            // Who reads nothing is given up: others wait for the place.
+            if !news.is_empty() && give.send_timeout(news.into_bytes(), STALL).await.is_err() {
                 return;
             }
             tokio::select! {
                 waited = timeout(QUIET, changed) => {
                     let quiet = waited.is_err();
-                    if quiet && give.send(b":\n\n".to_vec()).await.is_err() {
+                    if quiet && give.send_timeout(b":\n\n".to_vec(), STALL).await.is_err() {
                         return;
                     }
                 }
@@ -180,6 +182,17 @@ mod tests {
         assert!(news.starts_with("event: lost\ndata: 5\n\n"), "{news}");
         assert_eq!(ids(&news).len(), LONGEST);
         assert_eq!(ids(&story(&history, 40).news()), ["41", "42"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_is_given_up() {
+        let history = PortHistory::default();
+        history.record(PortId::MIN, "plugged in", "on h1", 1);
+        let (give, _parts) = mpsc::channel(1);
+        give.try_send(vec![]).unwrap();
+        let (_running, stopping) = watch::channel(());
+        // It comes to an end although Sextant runs, and the client is there.
+        story(&history, 0).tell(give, stopping).await;
     }
 
     #[test]

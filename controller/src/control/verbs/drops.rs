@@ -1,11 +1,11 @@
 //! `sextant drops`: how many packets no flow of each table took, by hypervisor.
 
 use super::chassis_id;
+use super::flows::stage_asks;
 use crate::control::table::table;
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use sextant_flows::pipeline::STAGES;
 use sextant_model::ChassisId;
 
 /// Options of `drops`.
@@ -39,7 +39,7 @@ impl Verb for DropsVerb {
             .into_iter()
             .map(|((chassis, stage), packets)| DropRow {
                 chassis: ChassisId::new(&chassis),
-                asks: asks(&stage).to_owned(),
+                asks: stage_asks(&stage).to_owned(),
                 stage,
                 packets: u64::try_from(packets).unwrap_or(0),
             })
@@ -66,9 +66,4 @@ impl Verb for DropsVerb {
         });
         table(["HYPERVISOR", "TABLE", "PACKETS", "THE TABLE ASKS"], cells)
     }
-}
-
-fn asks(stage: &str) -> &'static str {
-    let spec = STAGES.iter().find(|spec| spec.name == stage);
-    spec.map_or("", |spec| spec.asks())
 }

@@ -1,14 +1,14 @@
 //! `sextant explain`: what a flow is for, and how many packets it took.
 
 use super::chassis_id;
-use super::flows::{cookie, known_chassis, owners, refusal};
+use super::flows::{cookie, known_chassis, owners, refusal, stage_asks};
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
 use clap::Args;
 use rust_openflow::Cookie;
 use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
 use serde::{Deserialize, Serialize};
-use sextant_flows::pipeline::{STAGES, Stage};
+use sextant_flows::pipeline::Stage;
 use sextant_flows::{Flows, PipelineObject};
 use sextant_model::ChassisId;
 
@@ -97,7 +97,7 @@ impl ExplainVerb {
             chassis: chassis.clone(),
             table: flow.stage.table().0,
             stage: flow.stage.name().to_owned(),
-            asks: asks(flow.stage).to_owned(),
+            asks: stage_asks(flow.stage.name()).to_owned(),
             flow: flow.to_flow_mod(cookie).to_string(),
             wanted_by: objects.map(|object| named(snapshot, object)).collect(),
             punt: flows.punt(cookie).map(|punt| punt.kind().to_owned()),
@@ -128,11 +128,6 @@ fn counted(
     let flows = flows.map_err(|error| error.to_string())?;
     let flow = flows.into_iter().next();
     flow.ok_or_else(|| "its switch does not have the flow: sextant plan".to_owned())
-}
-
-fn asks(stage: Stage) -> &'static str {
-    let spec = STAGES.iter().find(|spec| spec.stage == stage);
-    spec.map_or("", |spec| spec.asks())
 }
 
 /// An object with the name that people gave it.

@@ -6,7 +6,7 @@ use crate::snapshot::Snapshot;
 use clap::Args;
 use rust_openflow::{Cookie, TableId};
 use serde::{Deserialize, Serialize};
-use sextant_flows::pipeline::Stage;
+use sextant_flows::pipeline::{STAGES, Stage};
 use sextant_flows::{Flow, Flows, PipelineObject};
 use sextant_model::{ChassisId, NetworkId, PortId, RouterId, SecurityGroupId};
 use std::cmp::Reverse;
@@ -187,6 +187,12 @@ pub(super) fn refusal(snapshot: &Snapshot, chassis: &ChassisId, cookie: Cookie) 
 /// The pipeline's name of a table.
 pub(super) fn stage_name(table: TableId) -> &'static str {
     Stage::of(table).map_or("", Stage::name)
+}
+
+/// What a table decides, by the table's name.
+pub(super) fn stage_asks(name: &str) -> &'static str {
+    let spec = STAGES.iter().find(|spec| spec.name == name);
+    spec.map_or("", |spec| spec.asks())
 }
 
 /// Parses a cookie, as `ovs-ofctl` writes it or as a number.

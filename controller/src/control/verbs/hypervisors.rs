@@ -1,6 +1,6 @@
 //! `sextant hypervisors`: each hypervisor on a line, with what is wrong of it.
 
-use crate::control::table::{or_dash, table};
+use crate::control::table::{all_or_dash, or_dash, table};
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
 use clap::Args;
@@ -137,23 +137,22 @@ fn connected(known: &OperatorView, snapshot: &Snapshot, chassis: &Chassis) -> Co
 
 impl HypervisorRow {
     fn cells(&self) -> [String; 10] {
-        let endpoints: Vec<String> = self.endpoints.iter().map(IpAddr::to_string).collect();
         [
             self.chassis.to_string(),
             self.connected.to_string(),
             or_dash(self.owner.as_ref()),
             self.encap.clone(),
-            endpoints.join(","),
+            all_or_dash(&self.endpoints),
             self.ports.to_string(),
             self.active.to_string(),
             self.gateways.to_string(),
-            or_dash(listed(&self.physical_networks)),
-            or_dash(self.wrong()),
+            all_or_dash(&self.physical_networks),
+            all_or_dash(self.wrong()),
         ]
     }
 
     /// What is wrong of it, besides its connections.
-    fn wrong(&self) -> Option<String> {
+    fn wrong(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         if self.active < self.ports {
             wrong.push(format!("{} ports without flows", self.ports - self.active));
@@ -162,13 +161,9 @@ impl HypervisorRow {
             wrong.push(format!("refuses {} flows", self.refused_flows));
         }
         if !self.silent_tunnels.is_empty() {
-            let peers: Vec<&str> = self.silent_tunnels.iter().map(ChassisId::as_str).collect();
-            wrong.push(format!("hears nothing of {}", peers.join(",")));
+            let peers = all_or_dash(&self.silent_tunnels);
+            wrong.push(format!("hears nothing of {peers}"));
         }
-        listed(&wrong).map(|wrong| wrong.replace(',', ", "))
+        wrong
     }
-}
-
-fn listed(texts: &[String]) -> Option<String> {
-    (!texts.is_empty()).then(|| texts.join(","))
 }

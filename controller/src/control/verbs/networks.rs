@@ -1,7 +1,7 @@
 //! `sextant networks`: each network on a line, with its subnets and how much of it there is.
 
 use super::chassis_id;
-use crate::control::table::{or_dash, table};
+use crate::control::table::{all_or_dash, given_or_dash, table};
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
 use clap::Args;
@@ -164,7 +164,6 @@ pub(super) fn mode(subnet: &Subnet) -> &'static str {
 
 impl NetworkRow {
     fn cells(&self) -> [String; 9] {
-        let subnets: Vec<String> = self.subnets.iter().map(SubnetSummary::text).collect();
         let kind = match (self.external, self.enabled) {
             (_, false) => format!("{}, DISABLED", self.kind),
             (true, true) => format!("{}, external", self.kind),
@@ -172,9 +171,9 @@ impl NetworkRow {
         };
         [
             self.network_id.to_string(),
-            or_dash(Some(&self.name).filter(|name| !name.is_empty())),
+            given_or_dash(&self.name),
             kind,
-            or_dash((!subnets.is_empty()).then(|| subnets.join(", "))),
+            all_or_dash(self.subnets.iter().map(SubnetSummary::text)),
             self.routers.len().to_string(),
             self.ports.to_string(),
             self.plugged.to_string(),

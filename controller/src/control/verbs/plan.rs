@@ -214,3 +214,58 @@ impl PlanRow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rust_openflow::{FlowFlags, Instruction};
+    use sextant_model::{Facts, Intent};
+
+    fn installed(cookie: Cookie, flow: &Flow) -> FlowStats {
+        FlowStats {
+            table: flow.stage.table(),
+            duration_sec: 0,
+            duration_nsec: 0,
+            priority: flow.priority,
+            idle_timeout: 0,
+            hard_timeout: 0,
+            flags: FlowFlags::default(),
+            cookie,
+            packets: 0,
+            bytes: 0,
+            matches: flow.matches.clone(),
+            instructions: flow.instructions.clone(),
+        }
+    }
+
+    #[test]
+    fn what_is_missing_changed_or_wanted_by_nobody_is_told_apart() {
+        let flows = Flows::compute(&Intent::default(), &Facts::default(), &ChassisId::new("h1"));
+        let doings = flows.doings();
+        let wanted: BTreeMap<Cookie, Flow> = flows.iter().collect();
+        let mut there: Vec<FlowStats> = wanted
+            .iter()
+            .map(|(cookie, flow)| installed(*cookie, flow))
+            .collect();
+        assert_eq!(differing(&wanted, &there, &doings), []);
+
+        let missing = there.remove(0).cookie;
+        let changed = there[0].cookie;
+        there[0].instructions = vec![Instruction::Meter(77)];
+        let foreign = Cookie(7);
+        there[1].cookie = foreign;
+        let renamed: Vec<Cookie> = wanted.keys().copied().skip(2).take(1).collect();
+        let differing = differing(&wanted, &there, &doings);
+        let found: Vec<_> = differing
+            .iter()
+            .map(|(change, cookie, _)| (*change, *cookie))
+            .collect();
+        let expected = [
+            (PlannedChange::Add, missing),
+            (PlannedChange::Replace, changed),
+            (PlannedChange::Add, renamed[0]),
+            (PlannedChange::Delete, foreign),
+        ];
+        assert_eq!(found, expected);
+    }
+}

@@ -1,7 +1,7 @@
 //! `sextant ports`: each port on a line, with where it is and whether its flows are there.
 
 use super::chassis_id;
-use crate::control::table::{or_dash, table};
+use crate::control::table::{all_or_dash, given_or_dash, or_dash, table};
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
 use clap::Args;
@@ -170,12 +170,11 @@ fn state(snapshot: &Snapshot, port: &Port) -> PortState {
 
 impl PortRow {
     fn cells(&self) -> [String; 7] {
-        let addresses: Vec<String> = self.addresses.iter().map(IpAddr::to_string).collect();
         [
             self.port_id.to_string(),
-            or_dash(Some(&self.name).filter(|name| !name.is_empty())),
+            given_or_dash(&self.name),
             self.mac.to_string(),
-            or_dash((!addresses.is_empty()).then(|| addresses.join(", "))),
+            all_or_dash(&self.addresses),
             self.state.to_string(),
             or_dash(self.chassis.as_ref()),
             or_dash(self.ofport),

@@ -1,7 +1,7 @@
 //! `sextant prefixes`: each subnet of prefix delegation on a line, with its prefix and how long it lasts.
 
 use crate::clock;
-use crate::control::table::{or_dash, table};
+use crate::control::table::{given_or_dash, or_dash, table};
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
 use clap::Args;
@@ -92,7 +92,7 @@ impl PrefixRow {
         let cidr = self.cidr.clone();
         [
             self.subnet_id.to_string(),
-            or_dash(Some(&self.name).filter(|name| !name.is_empty())),
+            given_or_dash(&self.name),
             cidr.unwrap_or_else(|| "AWAITED".to_owned()),
             or_dash(self.delegated.as_ref()),
             or_dash(self.router_id),

@@ -1,6 +1,6 @@
 //! `sextant routers`: each router on a line, with its networks and its way out.
 
-use crate::control::table::{or_dash, table};
+use crate::control::table::{all_or_dash, given_or_dash, or_dash, table};
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
 use clap::Args;
@@ -109,26 +109,21 @@ fn addresses(port: &Port) -> Vec<IpAddr> {
     port.fixed_ips.iter().map(|ip| ip.ip_address).collect()
 }
 
-fn joined<T: ToString>(parts: impl IntoIterator<Item = T>) -> Option<String> {
-    let parts: Vec<String> = parts.into_iter().map(|part| part.to_string()).collect();
-    (!parts.is_empty()).then(|| parts.join(", "))
-}
-
 impl RouterRow {
     fn cells(&self) -> [String; 6] {
         let inside = self.interfaces.iter().flat_map(|inside| &inside.addresses);
         let gateway = self.gateway.as_ref();
-        let outside = gateway.and_then(|gateway| joined(&gateway.addresses));
+        let outside = gateway.into_iter().flat_map(|gateway| &gateway.addresses);
         let on = gateway.map(|gateway| match &gateway.chassis {
             Some(chassis) => chassis.to_string(),
             None => "NO HYPERVISOR".to_owned(),
         });
         [
             self.router_id.to_string(),
-            or_dash(Some(&self.name).filter(|name| !name.is_empty())),
+            given_or_dash(&self.name),
             if self.enabled { "yes" } else { "NO" }.to_owned(),
-            or_dash(joined(inside)),
-            or_dash(outside),
+            all_or_dash(inside),
+            all_or_dash(outside),
             or_dash(on),
         ]
     }

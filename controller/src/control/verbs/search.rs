@@ -1,7 +1,7 @@
 //! `sextant search`: everything that an id, a name, an address or a MAC may mean.
 
 use super::named_port::ports_meant;
-use crate::control::table::{or_dash, table};
+use crate::control::table::{given_or_dash, table};
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
 use clap::Args;
@@ -60,7 +60,7 @@ impl Verb for SearchVerb {
             [
                 row.kind.clone(),
                 row.id.clone(),
-                or_dash(Some(&row.name).filter(|name| !name.is_empty())),
+                given_or_dash(&row.name),
                 row.detail.clone(),
             ]
         });

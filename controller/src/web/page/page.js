@@ -19,9 +19,10 @@ async function show(again = false) {
     leaving = new AbortController();
   }
   const here = leaving.signal;
-  const [kind = "", id] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
-  mark(kind);
   try {
+    // What somebody typed may be no address.
+    const [kind = "", id] = location.hash.replace(/^#\/?/, "").split("/").map(decodeURIComponent);
+    mark(kind);
     const view = MENU.find(([place]) => place === kind)?.[2];
     const [title, content] = kind === "port" ? await port(id, here, failed) : await (view ?? OBJECTS[kind] ?? unknown)(id);
     if (here.aborted) return;
