@@ -103,6 +103,10 @@ fn narrow(world: &World, port: &str) -> Outcome {
     for name in names {
         router.run(&["ip", "link", "set", name, "mtu", "1500"])?;
     }
+    // With the kernel's datapath, the hypervisor's kernel remembers a small path MTU for ten minutes.
+    for hypervisor in world.lab.hypervisors() {
+        hypervisor.run(&["ip", "-6", "route", "flush", "cache"])?;
+    }
     await_ways(world, "frames that pass again", is_good)
 }
 
