@@ -178,6 +178,26 @@ impl Stage {
         }
     }
 
+    /// Waits until each switch has the flows that its owner computes from scratch, and no other.
+    pub(crate) fn switches_are_as_computed(&self) -> Outcome {
+        for host in self.lab.hypervisors() {
+            wait_for(&format!("the flows of {}", host.name()), SOON, || {
+                let owner = self.cluster.owner(&host.name()).ok_or("no owner")?.0;
+                let owner = &self.cluster.controllers()[owner - 1];
+                let said = owner.ask(&["plan", "--json", "--chassis", &host.name()]);
+                let said = said.map_err(|error| error.to_string())?.stdout;
+                let rows = said.lines().map(serde_json::from_str::<Value>);
+                let rows = rows.collect::<Result<Vec<_>, _>>();
+                let rows = rows.map_err(|error| error.to_string())?;
+                match &rows[..] {
+                    [summary] if summary["there"].as_u64() > Some(0) => Ok(()),
+                    _ => Err(format!("{rows:#?}")),
+                }
+            })?;
+        }
+        Ok(())
+    }
+
     /// Its database notices soon that the owner does not answer, and is patient with the others.
     fn probes_its_owner(&self, host: &Hypervisor) -> Result<(), String> {
         let words = ["--bare", "--columns=target", "find", "manager"];

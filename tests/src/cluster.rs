@@ -2,6 +2,7 @@
 //! ports, and with one store in etcd.
 
 use crate::api::Api;
+use crate::command::Output;
 use crate::controller::{Controller, ControllerOptions};
 use crate::deadline::wait_for;
 use crate::error::LabError;
@@ -206,6 +207,14 @@ impl Peer {
     /// [`LabError::Io`] when its thread cannot start.
     pub fn api_within(&self, timeout: Duration) -> Result<Api, LabError> {
         Api::of_within(&self.control, self.address, timeout)
+    }
+
+    /// Asks it at its control socket.
+    ///
+    /// # Errors
+    /// As [`Controller::ask`].
+    pub fn ask(&self, words: &[&str]) -> Result<Output, LabError> {
+        self.controller.ask(words)
     }
 
     /// Kills it with SIGKILL.
