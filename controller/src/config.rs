@@ -15,6 +15,7 @@ mod malformed;
 mod metadata;
 mod nova;
 mod quotas;
+mod ra;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use malformed::MalformedFile;
 pub use metadata::MetadataConfig;
 pub use nova::NovaConfig;
 pub use quotas::Quotas;
+pub use ra::Ra;
 pub use store::{StoreConfig, StoreKind};
 pub use web::{WebConfig, WebListen};
 
@@ -41,7 +43,7 @@ use crate::outgoing::TrustError;
 use crate::tls::{TlsError, TlsFiles};
 use ipnet::IpNet;
 use serde::Deserialize;
-use sextant_model::{RaSettings, Settings};
+use sextant_model::Settings;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
@@ -88,7 +90,7 @@ pub struct Config {
     pub ipv6_pd_enabled: bool,
     /// Whether a new IPv4 or stateful IPv6 subnet gives the network's ports an address.
     pub address_existing_ports: bool,
-    /// Router advertisements.
+    /// What routers advertise.
     pub ra: Ra,
     /// The network that carries the tunnels.
     pub tunnel: Tunnel,
@@ -128,18 +130,6 @@ pub enum Auth {
     Headers,
     /// Keystone says whose a token is.
     Keystone,
-}
-
-/// `[ra]`: router advertisements, as radvd.conf(5) names them; seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Ra {
-    /// MinRtrAdvInterval: at least 3, at most three quarters of `max_interval`.
-    pub min_interval: u16,
-    /// MaxRtrAdvInterval: 4 to 1800.
-    pub max_interval: u16,
-    /// AdvDefaultLifetime: 0, or from `max_interval` to 9000.
-    pub lifetime: u16,
 }
 
 /// `[tunnel]`: the network that carries the tunnels.
@@ -274,21 +264,6 @@ fn networks<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<IpNet>, D::
     networks.collect()
 }
 
-impl Default for Ra {
-    fn default() -> Self {
-        let RaSettings {
-            min_interval,
-            max_interval,
-            lifetime,
-        } = Settings::default().ra;
-        Self {
-            min_interval,
-            max_interval,
-            lifetime,
-        }
-    }
-}
-
 impl Default for Tunnel {
     fn default() -> Self {
         Self {
@@ -383,20 +358,11 @@ impl Config {
 
     /// The settings that the cloud depends on.
     pub fn settings(&self) -> Settings {
-        let Ra {
-            min_interval,
-            max_interval,
-            lifetime,
-        } = self.ra;
         Settings {
             dns_domain: self.dns_domain.clone(),
             ipv6_pd_enabled: self.ipv6_pd_enabled,
             address_existing_ports: self.address_existing_ports,
-            ra: RaSettings {
-                min_interval,
-                max_interval,
-                lifetime,
-            },
+            ra: self.ra.settings(),
             underlay_mtu: self.tunnel.underlay_mtu,
             punt_rate: self.punt.rate,
             punt_burst: self.punt.burst,

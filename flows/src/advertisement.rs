@@ -12,10 +12,6 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-/// AdvValidLifetime and AdvPreferredLifetime in seconds, as radvd.conf(5) has them.
-const PREFIX_LIFETIMES: (u32, u32) = (86_400, 14_400);
-/// AdvCurHopLimit (RFC 4861 §6.2.1, value of the IANA's default TTL).
-const HOP_LIMIT: u8 = 64;
 /// The smallest MTU of an IPv6 link (RFC 8200 §5).
 const MINIMUM_MTU: u16 = 1280;
 
@@ -37,7 +33,7 @@ pub(crate) fn advertisement(
     Some(Arc::new(Advertisement {
         mac: port.mac_address,
         source: port.mac_address.link_local(),
-        hop_limit: HOP_LIMIT,
+        hop_limit: settings.ra.hop_limit,
         managed: stateful,
         other: stateful || modes.contains(&Ipv6Mode::Dhcpv6Stateless),
         lifetime: settings.ra.lifetime,
@@ -47,10 +43,10 @@ pub(crate) fn advertisement(
             .map(|(subnet, mode, prefix)| advertised_prefix(view, subnet, *mode, *prefix))
             .collect(),
         dns_servers: dns_servers(subnets.iter().map(|(subnet, ..)| *subnet)),
-        dns_lifetime: 3 * u32::from(settings.ra.max_interval),
+        dns_lifetime: settings.ra.option_lifetime().into(),
         options: AdvertisedOptions {
             search_domains: domains::of_network(network).into_iter().collect(),
-            ..AdvertisedOptions::default()
+            ..settings.ra.options.clone()
         },
     }))
 }
@@ -84,13 +80,13 @@ fn advertised_prefix(
     mode: Ipv6Mode,
     prefix: Ipv6Net,
 ) -> AdvertisedPrefix {
-    let (valid, preferred) = PREFIX_LIFETIMES;
+    let settings = &view.intent.settings.ra;
     AdvertisedPrefix {
         prefix,
         on_link: true,
         autonomous: mode.is_auto_address(),
-        valid,
-        preferred,
+        valid: settings.valid_lifetime,
+        preferred: settings.preferred_lifetime,
         delegation_preferred: false,
         ends: (subnet.prefix_source == PrefixSource::Delegated)
             .then(|| delegation_ends(view, subnet.id, prefix)),

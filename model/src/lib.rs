@@ -11,6 +11,7 @@
 
 mod address;
 mod address_scope;
+mod advertisement;
 mod chassis;
 mod counts;
 mod delegation;
@@ -51,6 +52,10 @@ mod withdrawn;
 
 pub use address::{is_link_local, solicited_node};
 pub use address_scope::AddressScope;
+pub use advertisement::{
+    AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Pref64, PrefixEnds,
+    RaSettings, RouterPreference, UnknownPreference,
+};
 pub use chassis::{Chassis, Encap, EncapKind, Transport, UnknownEncap};
 pub use delegation::Delegation;
 pub use dhcp_tag::{ClientTrait, DhcpTag, UnknownTag};
@@ -86,9 +91,8 @@ pub use port::{
 };
 pub use probe::{PROBE_ETHERTYPE, PROBE_KEY, PROBE_MAC};
 pub use punt::{
-    AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Asker, Dhcpv6Options,
-    Dhcpv6Service, GroupMember, IcmpError, KnownNeighbor, LeasedAddress, Pref64, PrefixEnds,
-    Problem, Punt, RouterPreference,
+    Asker, Dhcpv6Options, Dhcpv6Service, GroupMember, IcmpError, KnownNeighbor, LeasedAddress,
+    Problem, Punt,
 };
 pub use quota::{Counted, DefaultQuotas, ProjectQuota};
 pub use rbac::{EVERY_PROJECT, RbacAction, RbacObject, RbacPolicy};
@@ -98,7 +102,7 @@ pub use security_group::{
     DEFAULT_SECURITY_GROUP, Direction, GroupNumber, MemberAddress, RemoteEnd, RuleProtocol,
     SecurityGroup, SecurityGroupRule,
 };
-pub use settings::{ExternalSettings, Publish, RaSettings, Settings, UnknownPublish};
+pub use settings::{ExternalSettings, Publish, Settings, UnknownPublish};
 pub use sharding::{Sharded, Sharding};
 pub use shortfall::{Answering, Capability, Refusal, Shortfall};
 pub use subnet::{

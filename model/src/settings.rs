@@ -1,6 +1,6 @@
 //! What the configuration says about how the cloud works.
 
-use crate::DefaultQuotas;
+use crate::{DefaultQuotas, RaSettings};
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
@@ -43,17 +43,6 @@ pub struct ExternalSettings {
     pub distributed: bool,
 }
 
-/// How router advertisements are sent (`[ra]`), all in seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RaSettings {
-    /// MinRtrAdvInterval (RFC 4861 §6.2.1).
-    pub min_interval: u16,
-    /// MaxRtrAdvInterval.
-    pub max_interval: u16,
-    /// AdvDefaultLifetime, at most 9000.
-    pub lifetime: u16,
-}
-
 /// What the configuration says about how the cloud works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -84,11 +73,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             dns_domain: "openstacklocal".to_owned(),
-            ra: RaSettings {
-                min_interval: 30,
-                max_interval: 100,
-                lifetime: 300,
-            },
+            ra: RaSettings::default(),
             ipv6_pd_enabled: false,
             address_existing_ports: false,
             underlay_mtu: 1500,

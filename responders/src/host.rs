@@ -76,7 +76,7 @@ impl Host {
     pub fn handle_links(
         &mut self,
         links: BTreeMap<PortId, AdvertisedLink>,
-        settings: RaSettings,
+        settings: &RaSettings,
         now: Time,
         random: &mut dyn FnMut() -> u64,
     ) {

@@ -14,20 +14,8 @@ pub(crate) const SOURCE_AT: usize = ETHERNET_LEN + 8;
 pub const SOURCE_LINK_LAYER: u8 = 1;
 /// Target link-layer address (RFC 4861 §4.6.1).
 pub const TARGET_LINK_LAYER: u8 = 2;
-/// Prefix information (RFC 4861 §4.6.2).
-pub const PREFIX_INFORMATION: u8 = 3;
 /// MTU (RFC 4861 §4.6.4).
 pub const MTU: u8 = 5;
-/// Route information (RFC 4191 §2.3).
-pub const ROUTE_INFORMATION: u8 = 24;
-/// Recursive DNS servers (RFC 8106 §5.1).
-pub const RDNSS: u8 = 25;
-/// DNS search list (RFC 8106 §5.2).
-pub const DNSSL: u8 = 31;
-/// Captive portal (RFC 8910 §2.3).
-pub const CAPTIVE_PORTAL: u8 = 37;
-/// NAT64 prefix (RFC 8781 §4).
-pub const PREF64: u8 = 38;
 
 /// The fixed fields after the checksum, and the options, of a valid message. RFC 4861 (§6.1, §7.1) requires hop limit
 /// 255, code 0 and complete fields. The checksum was checked before.

@@ -1,6 +1,6 @@
 //! Whether all values fit together.
 
-use super::{Auth, Config, ConfigError, Ra};
+use super::{Auth, Config, ConfigError};
 use crate::api::PolicyFile;
 use crate::logging;
 use std::fmt::Display;
@@ -83,36 +83,6 @@ impl Config {
             unless(!self.gateway.makes_sense(), || {
                 refused("gateway.gone_after", seconds, "1 to 3600 seconds")
             }),
-        ]
-    }
-}
-
-impl Ra {
-    fn check(&self) -> [Checked; 3] {
-        let Self {
-            min_interval,
-            max_interval,
-            lifetime,
-        } = *self;
-        let short = min_interval < 3 || u32::from(min_interval) * 4 > u32::from(max_interval) * 3;
-        [
-            unless(!(4..=1800).contains(&max_interval), || {
-                let rule = "4 to 1800 seconds (RFC 4861 section 6.2.1)";
-                refused("ra.max_interval", max_interval, rule)
-            }),
-            unless(short, || {
-                let rule =
-                    "3 seconds to three quarters of ra.max_interval (RFC 4861 section 6.2.1)";
-                refused("ra.min_interval", min_interval, rule)
-            }),
-            unless(
-                lifetime != 0 && !(max_interval..=9000).contains(&lifetime),
-                || {
-                    let rule =
-                        "0, or from ra.max_interval to 9000 seconds (RFC 4861 section 6.2.1)";
-                    refused("ra.lifetime", lifetime, rule)
-                },
-            ),
         ]
     }
 }

@@ -159,26 +159,7 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
             "Where the page for operators is served, over TLS if `[tls]` is configured. Those see it whom the API takes for administrators. Empty: nowhere.",
         )],
     ),
-    (
-        "ra",
-        &[
-            (
-                "min_interval",
-                "30",
-                "Seconds between unsolicited Router Advertisements at least: 3 to three quarters of `max_interval`.",
-            ),
-            (
-                "max_interval",
-                "100",
-                "Seconds between unsolicited Router Advertisements at most: 4 to 1800.",
-            ),
-            (
-                "lifetime",
-                "300",
-                "Router lifetime in seconds: 0, or from `max_interval` to 9000.",
-            ),
-        ],
-    ),
+    ("ra", super::ra::KEYS),
     (
         "tunnel",
         &[

@@ -91,7 +91,7 @@ impl Advertising {
     pub fn handle_links(
         &mut self,
         links: BTreeMap<PortId, AdvertisedLink>,
-        settings: RaSettings,
+        settings: &RaSettings,
         now: Time,
         random: &mut dyn FnMut() -> u64,
     ) {
@@ -199,7 +199,7 @@ impl Leaving {
 impl Speaker {
     fn new(
         link: AdvertisedLink,
-        settings: RaSettings,
+        settings: &RaSettings,
         now: Time,
         random: &mut dyn FnMut() -> u64,
     ) -> Self {

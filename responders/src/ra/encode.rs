@@ -9,6 +9,19 @@ use sextant_model::{
 };
 use std::net::Ipv6Addr;
 
+/// Prefix information (RFC 4861 §4.6.2).
+const PREFIX_INFORMATION: u8 = 3;
+/// Route information (RFC 4191 §2.3).
+const ROUTE_INFORMATION: u8 = 24;
+/// Recursive DNS servers (RFC 8106 §5.1).
+const RDNSS: u8 = 25;
+/// DNS search list (RFC 8106 §5.2).
+const DNSSL: u8 = 31;
+/// Captive portal (RFC 8910 §2.3).
+const CAPTIVE_PORTAL: u8 = 37;
+/// NAT64 prefix (RFC 8781 §4).
+const PREF64: u8 = 38;
+
 /// The highest AdvDefaultLifetime in seconds (RFC 4861 §6.2.1).
 const MAX_LIFETIME: u16 = 9000;
 /// The most octets of an option, by its length field.
@@ -105,10 +118,10 @@ impl RaOptionWriter<'_> {
             });
         }
         for prefix in &advertisement.prefixes {
-            self.option(ndp::PREFIX_INFORMATION, |out| put_prefix(out, prefix));
+            self.option(PREFIX_INFORMATION, |out| put_prefix(out, prefix));
         }
         for route in &options.routes {
-            self.option(ndp::ROUTE_INFORMATION, |out| put_route(out, route));
+            self.option(ROUTE_INFORMATION, |out| put_route(out, route));
         }
         self.dns_servers(&advertisement.dns_servers, advertisement.dns_lifetime);
         self.search_domains(&options.search_domains, advertisement.dns_lifetime);
@@ -117,10 +130,10 @@ impl RaOptionWriter<'_> {
         if let Some(pref64) = &options.pref64
             && let Some(code) = prefix_length_code(pref64)
         {
-            self.option(ndp::PREF64, |out| put_pref64(out, pref64, code));
+            self.option(PREF64, |out| put_pref64(out, pref64, code));
         }
         if let Some(portal) = &options.captive_portal {
-            self.option(ndp::CAPTIVE_PORTAL, |out| {
+            self.option(CAPTIVE_PORTAL, |out| {
                 out.extend_from_slice(portal.as_bytes())
             });
         }
@@ -148,7 +161,7 @@ impl RaOptionWriter<'_> {
             if now.is_empty() {
                 return;
             }
-            self.option(ndp::RDNSS, |out| {
+            self.option(RDNSS, |out| {
                 out.extend([0; 2]);
                 out.extend(lifetime.to_be_bytes());
                 for server in now {
@@ -173,7 +186,7 @@ impl RaOptionWriter<'_> {
         if fit == 0 {
             return;
         }
-        self.option(ndp::DNSSL, |out| {
+        self.option(DNSSL, |out| {
             out.extend([0; 2]);
             out.extend(lifetime.to_be_bytes());
             domains[..fit]

@@ -59,7 +59,7 @@ impl AdvertisingStory {
         self.advertising.handle_planned(&links, self.now);
         let settings = Settings::default().ra;
         self.advertising
-            .handle_links(links, settings, self.now, &mut self.random.draw());
+            .handle_links(links, &settings, self.now, &mut self.random.draw());
         self.due()
     }
 

@@ -163,7 +163,7 @@ impl World {
         self.host.handle_planned(&ports, now);
         let settings = Settings::default().ra;
         self.host
-            .handle_links(ports.links, settings, now, &mut self.random.draw());
+            .handle_links(ports.links, &settings, now, &mut self.random.draw());
         let known = (&self.intent, &self.facts);
         self.host
             .handle_uplinks(uplinks, known, now, &mut self.random.draw());

@@ -93,7 +93,7 @@ impl SwitchSession {
     fn speak(&mut self, links: bool, uplinks: bool) {
         let (now, random) = (clock::time(), &mut rand::random::<u64>);
         if links {
-            let settings = self.snapshot.intent.settings.ra;
+            let settings = &self.snapshot.intent.settings.ra;
             let links = self.flows.links();
             self.host.handle_links(links, settings, now, random);
         }
