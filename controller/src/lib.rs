@@ -31,6 +31,7 @@ pub mod reference;
 pub mod renumbering;
 pub mod rules;
 pub mod runtime;
+pub mod scarcity;
 pub mod scrape;
 pub mod seat;
 pub mod series;

@@ -283,6 +283,10 @@ metrics! {
     gateways_nowhere: IntGauge = "sextant_gateways_nowhere" [],
     /// Routers' external gateways that moved from one hypervisor to another.
     gateway_moves: IntCounter = "sextant_gateway_moves_total" [],
+    /// Subnets with ten addresses or more in their pools, of which nine tenths are used. `sextant status` names them.
+    subnets_scarce: IntGauge = "sextant_subnets_nearly_used_up" [],
+    /// Quotas of ten objects or more, of which a project has nine tenths. `sextant status` names them.
+    quotas_scarce: IntGauge = "sextant_quotas_nearly_used_up" [],
     /// Subnets that a router asks prefixes for, by state: a server has delegated one (delegated), or not yet (waiting).
     delegated_subnets: IntGaugeVec = "sextant_delegated_subnets" ["state"],
     /// Log lines about hypervisors that were left out because too many of their kind came at once. The log says how many of which.

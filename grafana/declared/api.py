@@ -80,6 +80,17 @@ BOARD = Board(
                     fill=0,
                     steps=red(1),
                 ),
+                lines(
+                    "Nearly used up",
+                    "Subnets whose pools, and quotas of projects that, have given nine tenths of what they have. `sextant "
+                    "status` names them. More pools, one more subnet, or a larger quota.",
+                    [
+                        ("subnets", "max(sextant_subnets_nearly_used_up{@})"),
+                        ("quotas", "max(sextant_quotas_nearly_used_up{@})"),
+                    ],
+                    width=12,
+                    steps=red(1),
+                ),
             ],
         ),
         Row(

@@ -13,6 +13,12 @@ impl Counts {
         self.0.get(&key).copied().unwrap_or_default()
     }
 
+    /// All that are not zero.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, Counted, u64)> {
+        let all = self.0.iter();
+        all.map(|((project, kind), count)| (project.as_str(), *kind, *count))
+    }
+
     pub(crate) fn add(&mut self, project: &str, kind: Counted) {
         let count = self.get(project, kind);
         self.0.insert((project.to_owned(), kind), count + 1);

@@ -144,6 +144,11 @@ impl Intent {
         self.counts.get(project, kind)
     }
 
+    /// How many objects of each kind each project has, where it has any.
+    pub fn counts(&self) -> impl Iterator<Item = (&str, Counted, u64)> {
+        self.counts.iter()
+    }
+
     /// How many objects of a kind a project may have. `None`: no limit.
     #[must_use]
     pub fn quota_of(&self, project: &str, kind: Counted) -> Option<u64> {

@@ -68,6 +68,27 @@ pub struct AllocationPool {
     pub end: IpAddr,
 }
 
+impl AllocationPool {
+    /// How many addresses it has, at most [`u128::MAX`].
+    #[must_use]
+    pub fn size(&self) -> u128 {
+        (bits(self.end) - bits(self.start)).saturating_add(1)
+    }
+
+    /// Whether an address is in it.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        (self.start..=self.end).contains(&address)
+    }
+}
+
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
 /// A route for hosts of the subnet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostRoute {

@@ -1,9 +1,9 @@
 //! The verbs that list, that explain flows and compare them, and those that go on.
 
 use super::{SOON, ask, text};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sextant_lab::story::{Failure, World};
-use sextant_lab::{Process, wait_for};
+use sextant_lab::{LabError, Process, wait_for};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 
@@ -246,4 +246,42 @@ fn a_bundle_has_everything_in_a_file_of_its_own() -> Result<(), Failure> {
         .expect_err("a refusal");
     assert!(refused.to_string().contains("File exists"), "{refused}");
     Ok(())
+}
+
+#[test]
+fn what_is_nearly_used_up_is_named() -> Result<(), Failure> {
+    let world = World::start()?;
+    let api = world.lab.api();
+    let made = |path: &str, body: Value| -> Result<Value, LabError> {
+        let (status, body) = api.post(path, &body)?;
+        assert_eq!(status, 201, "{path}: {body}");
+        Ok(body)
+    };
+    let network = json!({"network": {"name": "small"}});
+    let network = made("/v2.0/networks", network)?["network"].clone();
+    let pool = json!([{"start": "192.0.2.10", "end": "192.0.2.19"}]);
+    let subnet = json!({"subnet": {"name": "tiny", "network_id": network["id"], "ip_version": 4, "cidr": "192.0.2.0/24", "allocation_pools": pool}});
+    let subnet = made("/v2.0/subnets", subnet)?["subnet"].clone();
+    let port = json!({"port": {"network_id": network["id"]}});
+    for _ in 0..8 {
+        made("/v2.0/ports", port.clone())?;
+    }
+    let status = world.controller.ask(&["status"])?.stdout;
+    assert!(!status.contains("Nearly"), "{status}");
+
+    made("/v2.0/ports", port)?;
+    let project = text(&network, "project_id");
+    let limit = json!({"quota": {"port": 10}});
+    let (answer, body) = api.put(&format!("/v2.0/quotas/{project}"), &limit)?;
+    assert_eq!(answer, 200, "{body}");
+    let status = world.controller.ask(&["status"])?.stdout;
+    let (id, name) = (text(&subnet, "id"), "tiny");
+    for said in [
+        format!("Nearly all are used: 9 of 10 in subnet {id} '{name}'."),
+        format!("Nearly used up: 9 of 10 ports of project {project}."),
+    ] {
+        assert!(status.contains(&said), "{said}: {status}");
+    }
+    world.wait_metric("sextant_subnets_nearly_used_up 1")?;
+    world.wait_metric("sextant_quotas_nearly_used_up 1")
 }

@@ -13,6 +13,7 @@ use crate::metrics::Metrics;
 use crate::nova::NovaNotifier;
 use crate::port_history::{self, PortHistory};
 use crate::rules::{HypervisorRules, Rules, RulesChanger};
+use crate::scarcity;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
 use crate::state::Events;
@@ -244,8 +245,16 @@ impl Starting<'_> {
         let history = port_history::follow(self.history.clone(), snapshots.clone());
         tasks.sessions.add("the history of ports", history);
         let gone_after = self.config.gateway.gone_after();
-        let liveness = liveness::watch(snapshots, switches, events, gone_after, cluster.clone());
+        let liveness = liveness::watch(
+            snapshots.clone(),
+            switches,
+            events,
+            gone_after,
+            cluster.clone(),
+        );
         tasks.sessions.add("the watch over hypervisors", liveness);
+        let scarcity = scarcity::watch(snapshots.clone(), metrics.clone());
+        tasks.sessions.add("the watch over what runs out", scarcity);
         let age = store_age::watch(self.store.clone(), metrics.clone());
         tasks.sessions.add("the watch over the store", age);
         let controllers = controllers_live(cluster.clone(), metrics.clone());

@@ -118,7 +118,7 @@ pub(crate) fn pick(
 ) -> Option<IpAddr> {
     let window = pools
         .iter()
-        .map(size)
+        .map(AllocationPool::size)
         .fold(0_u128, u128::saturating_add)
         .min(WINDOW);
     if window == 0 {
@@ -149,25 +149,21 @@ fn first_gap(pools: &[AllocationPool], claimed: impl Iterator<Item = IpAddr>) ->
 
 fn nth(pools: &[AllocationPool], mut n: u128) -> Option<IpAddr> {
     for pool in pools {
-        if n < size(pool) {
+        if n < pool.size() {
             return Some(like(pool.start, number(pool.start) + n));
         }
-        n -= size(pool);
+        n -= pool.size();
     }
     None
 }
 
-/// How many addresses a pool has, at most [`u128::MAX`].
-pub(crate) fn size(pool: &AllocationPool) -> u128 {
-    (number(pool.end) - number(pool.start)).saturating_add(1)
-}
-
 /// How many addresses a prefix has, at most [`u128::MAX`].
 pub(crate) fn size_of(cidr: IpNet) -> u128 {
-    size(&AllocationPool {
+    let all = AllocationPool {
         start: cidr.network(),
         end: cidr.broadcast(),
-    })
+    };
+    all.size()
 }
 
 /// The first and the last address that hosts can have. The network address and IPv4's broadcast address are left out.

@@ -12,7 +12,7 @@ use axum::http::Uri;
 use axum::routing::get;
 use serde::Serialize;
 use serde_json::json;
-use sextant_model::{Intent, IpVersion, Network, Subnet};
+use sextant_model::{AllocationPool, Intent, IpVersion, Network, Subnet};
 
 const FILTERS: [&str; 5] = [
     "network_id",
@@ -137,7 +137,10 @@ fn sum(subnets: &[OfSubnet], number: fn(&OfSubnet) -> u128) -> u128 {
 fn of_subnet(intent: &Intent, subnet: &Subnet) -> OfSubnet {
     let total_ips = match &subnet.allocation_pools[..] {
         [] => ipam::size_of(subnet.cidr),
-        pools => pools.iter().map(ipam::size).fold(0, u128::saturating_add),
+        pools => pools
+            .iter()
+            .map(AllocationPool::size)
+            .fold(0, u128::saturating_add),
     };
     OfSubnet {
         subnet_id: subnet.id.to_string(),

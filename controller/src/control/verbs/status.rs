@@ -3,6 +3,7 @@
 use super::finding::{Finding, FindingState};
 use crate::control::table::count_of;
 use crate::control::{Give, OperatorView, Verb, VerbError};
+use crate::scarcity;
 use crate::snapshot::Snapshot;
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ impl Verb for StatusVerb {
             gateways,
             neighbors,
             prefixes,
+            addresses,
+            quotas,
             objects,
         ];
         let mut findings: Vec<Finding> = looks
@@ -248,6 +251,34 @@ fn prefixes(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
             ),
         },
     )
+}
+
+fn addresses(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
+    let scarce = scarcity::addresses(&snapshot.intent).map(|scarce| {
+        let (used, total, subnet) = (scarce.used, scarce.total, scarce.subnet);
+        format!(
+            "{used} of {total} in subnet {} '{}'",
+            subnet.id, subnet.meta.name
+        )
+    });
+    Some(Finding::hint(
+        "addresses",
+        format!("Nearly all are used: {}.", named(scarce)?),
+        "openstack subnet set --allocation-pool, or one more subnet on the network",
+    ))
+}
+
+fn quotas(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
+    let scarce = scarcity::quotas(&snapshot.intent).map(|scarce| {
+        let kind = scarce.kind.as_str().replace('_', " ");
+        let (used, limit, project) = (scarce.used, scarce.limit, scarce.project);
+        format!("{used} of {limit} {kind}s of project {project}")
+    });
+    Some(Finding::hint(
+        "quotas",
+        format!("Nearly used up: {}.", named(scarce)?),
+        "openstack quota set, if the project is to have more",
+    ))
 }
 
 fn objects(_: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
