@@ -159,7 +159,7 @@ fn the_keyboard_is_enough_and_everything_has_a_name() -> Outcome {
     // After the skip link come the name of the page and the views.
     browser.press(&["Tab", "Tab", "Tab", "Enter"])?;
     browser.wait_script("return location.hash === '#/hypervisors'")?;
-    browser.wait_text("All hypervisors")?;
+    browser.wait_text("Silent tunnels")?;
     let heard = browser.script("return document.activeElement.id")?;
     ensure(heard == "main", || format!("the focus is on {heard}"))?;
     browser.press(&["Tab", "Tab", "Enter"])?;

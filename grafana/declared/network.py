@@ -62,7 +62,8 @@ BOARD = Board(
                             "{{chassis}} {{stage}}",
                             or_zero(
                                 "sum by (chassis, stage) (rate(sextant_packets_dropped_total{@@,"
-                                ' stage!~"guard|classify|tunnel.*|advertise.*"}[@]))'
+                                ' stage!~"guard|classify|tunnel.*|advertise.*"}[@]))',
+                                chassis="none",
                             ),
                         )
                     ],
@@ -84,7 +85,8 @@ BOARD = Board(
                             "{{chassis}} {{stage}}",
                             or_zero(
                                 "sum by (chassis, stage) (rate(sextant_packets_dropped_total{@@,"
-                                ' stage=~"classify|tunnel.*"}[@]))'
+                                ' stage=~"classify|tunnel.*"}[@]))',
+                                chassis="none",
                             ),
                         )
                     ],
