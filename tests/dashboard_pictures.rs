@@ -174,7 +174,7 @@ impl Stage<'_> {
         let [web, mail, _] = &self.guests;
         web.guest
             .run(&["rdisc6", "-1", "-r", "1", "-w", "1000", "eth0"])?;
-        if self.round % 3 == 0 {
+        if self.round.is_multiple_of(3) {
             api.get("/v2.0/networks/00000000-0000-4000-8000-00000000000f")?;
             mail.guest.flush_neighbors()?;
             fails(
@@ -302,11 +302,6 @@ fn draw(site: &Site, page: &Path, source: &Value) -> Outcome {
         let file = format!("../docs/pictures/grafana-{uid}.png");
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         browser.whole_picture(&file, (width, height))?;
-        println!(
-            "{uid}: {} panels, {} octets",
-            drawn["panels"],
-            file.metadata().map_or(0, |of| of.len())
-        );
         faults.extend(unexpected(uid, &drawn["faults"]));
     }
     ensure(faults.is_empty(), || faults.join("\n"))

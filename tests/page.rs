@@ -72,6 +72,28 @@ fn the_cloud_is_seen_and_everything_in_it_is_found() -> Outcome {
     loads_nothing_from_elsewhere(&browser)
 }
 
+#[test]
+fn of_many_networks_some_are_drawn_and_all_are_a_button_away() -> Outcome {
+    let world = World::start_configured("[quotas]\nquota_network = -1\n")?;
+    let networks: Vec<_> = (0..101)
+        .map(|number| json!({"name": format!("many{number}")}))
+        .collect();
+    let (status, answer) = world
+        .lab
+        .api()
+        .post("/v2.0/networks", &json!({"networks": networks}))?;
+    ensure(status == 201, || answer.to_string())?;
+    let browser = open(&world)?;
+    browser.wait_script("return document.querySelectorAll('svg a').length === 14")?;
+    browser.wait_script("return document.querySelector('svg').textContent.includes('and more')")?;
+    view(&browser, "networks")?;
+    browser.wait_script("return document.querySelectorAll('tbody tr').length === 100")?;
+    browser.click("100 more")?;
+    browser
+        .wait_script("return document.querySelectorAll('tbody tr').length === 101")
+        .map_err(Failure::from)
+}
+
 fn loads_nothing_from_elsewhere(browser: &Browser) -> Outcome {
     let loaded = browser.script(
         "return performance.getEntriesByType('resource').map((one) => new URL(one.name).origin)",

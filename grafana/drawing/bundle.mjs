@@ -27,6 +27,6 @@ const { metafile } = await build({
   metafile: true,
   logLevel: "warning",
 });
-const unlicensed = Object.keys(metafile.inputs).filter((path) => path.includes("/get-document/"));
+const unlicensed = Object.keys(metafile.outputs["drawing/board.js"].inputs).filter((path) => path.includes("/get-document/"));
 if (unlicensed.length > 0) throw new Error(`without a license: ${unlicensed}`);
 await writeFile("drawing/index.html", PAGE);

@@ -37,6 +37,7 @@ async function filled(dashboard, source) {
 }
 
 async function shown(panel, source) {
+  if (!KINDS[panel.type]) return { panel, fault: `nothing draws a ${panel.type}` };
   try {
     const asked = await frames(source, panel, POINTS);
     if (!hasSamples(asked)) return { panel, fault: "no data" };
@@ -99,7 +100,7 @@ function Board({ dashboard, panels, range, marks, failed }) {
         const { left, top, width, height } = place(panel.gridPos);
         const style = { position: "absolute", left, top: top + 48, width, height };
         if (panel.type === "row") return <h5 key={panel.id} style={{ ...style, paddingTop: 8 }}>{panel.title}</h5>;
-        const [Kind] = KINDS[panel.type];
+        const [Kind] = KINDS[panel.type] ?? [];
         return (
           <div key={panel.id} id={`panel-${panel.id}`} style={style}>
             <PanelChrome title={panel.title} width={width} height={height}>
