@@ -232,7 +232,7 @@ impl Stage<'_> {
         host.kill_ovsdb_server();
         self.site.wait_heard(&mac, 2)?;
         reaches(self.edge.namespace(), self.guests[2].address())?;
-        self.pulse.wait_answers(20 * ROUND, SOON)?;
+        self.while_it_lasts()?;
         let host = self.site.world.lab.hypervisor(1);
         host.start_ovsdb_server()?;
         host.start_vswitchd()?;
@@ -247,13 +247,21 @@ impl Stage<'_> {
         let router = self.site.world.lab.router();
         router.ip(&["route", "add", "blackhole", &lost])?;
         self.wait_unheard(|count| count > 0)?;
-        self.pulse.wait_answers(20 * ROUND, SOON)?;
+        self.while_it_lasts()?;
         self.site
             .world
             .lab
             .router()
             .ip(&["route", "del", "blackhole", &lost])?;
         self.wait_unheard(|count| count == 0)
+    }
+
+    /// As long as a misfortune lasts. These answers are new, whatever the pulse has not told yet.
+    fn while_it_lasts(&self) -> Outcome {
+        let [_, mail, data] = &self.guests;
+        let mut answers = data.guest.spawn_ping(mail.address(), PULSE)?;
+        answers.wait_answers(20 * ROUND, SOON * 2)?;
+        Ok(())
     }
 
     fn wait_unheard(&self, wanted: impl Fn(usize) -> bool) -> Outcome {
