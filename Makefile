@@ -15,7 +15,7 @@ KERNEL_SLICE := ^(end_to_end::(router_sol|dhcpv6_clients|guests_reach|neighbors_
 
 export KEEP SUITE TESTS ACCEL COMMAND VERBOSE LIMIT SECONDS_EACH LIST POLICY
 
-.PHONY: help setup demo deb test test-package test-kernel test-openstack conformance conformance-sdk check msrv publish-dry-run bench fuzz chaos reference pictures clean-labs
+.PHONY: help setup demo deb test test-package test-kernel test-openstack conformance conformance-sdk check msrv publish-dry-run bench fuzz chaos reference pictures grafana-pictures clean-labs
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -112,6 +112,15 @@ pictures: ## draw the pictures of the guides anew, in a browser beside a lab
 	$(CARGO) build --locked -p sextant
 	SEXTANT_BIN=$(TARGET)/debug/sextant $(CARGO) nextest run --locked -p sextant-lab $(RUNNER) --run-ignored only \
 		-E 'test(pictures_of_the_guide)'
+
+grafana-pictures: ## draw the dashboards' pictures anew, with Grafana's own components in a browser beside a lab that Prometheus scrapes
+	@scripts/setup build packages browser nextest drawing
+	$(CARGO) build --locked -p sextant
+	@cp -r grafana/drawing/src grafana/drawing/*.mjs $(TARGET)/drawing/
+	cd $(TARGET)/drawing && node licenses.mjs && node bundle.mjs
+	SEXTANT_BIN=$(TARGET)/debug/sextant SEXTANT_DRAWING=$(TARGET)/drawing/drawing/index.html $(CARGO) nextest run --locked \
+		-p sextant-lab $(RUNNER) --run-ignored only -E 'test(pictures_of_the_dashboards)'
+	pngquant --force --ext .png --speed 1 --strip 64 docs/pictures/grafana-*.png
 
 clean-labs: ## remove labs that KEEP=1 left running (NAME=lab: that one)
 	@[ -x $(TARGET)/release/demo ] || { scripts/setup build && $(CARGO) build --release --locked -p sextant-examples; }

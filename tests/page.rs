@@ -72,6 +72,28 @@ fn the_cloud_is_seen_and_everything_in_it_is_found() -> Outcome {
     loads_nothing_from_elsewhere(&browser)
 }
 
+#[test]
+fn of_many_networks_some_are_drawn_and_all_are_a_button_away() -> Outcome {
+    let world = World::start_configured("[quotas]\nquota_network = -1\n")?;
+    let networks: Vec<_> = (0..101)
+        .map(|number| json!({"name": format!("many{number}")}))
+        .collect();
+    let (status, answer) = world
+        .lab
+        .api()
+        .post("/v2.0/networks", &json!({"networks": networks}))?;
+    ensure(status == 201, || answer.to_string())?;
+    let browser = open(&world)?;
+    browser.wait_script("return document.querySelectorAll('svg a').length === 14")?;
+    browser.wait_script("return document.querySelector('svg').textContent.includes('and more')")?;
+    view(&browser, "networks")?;
+    browser.wait_script("return document.querySelectorAll('tbody tr').length === 100")?;
+    browser.click("100 more")?;
+    browser
+        .wait_script("return document.querySelectorAll('tbody tr').length === 101")
+        .map_err(Failure::from)
+}
+
 fn loads_nothing_from_elsewhere(browser: &Browser) -> Outcome {
     let loaded = browser.script(
         "return performance.getEntriesByType('resource').map((one) => new URL(one.name).origin)",
@@ -159,7 +181,7 @@ fn the_keyboard_is_enough_and_everything_has_a_name() -> Outcome {
     // After the skip link come the name of the page and the views.
     browser.press(&["Tab", "Tab", "Tab", "Enter"])?;
     browser.wait_script("return location.hash === '#/hypervisors'")?;
-    browser.wait_text("All hypervisors")?;
+    browser.wait_text("Silent tunnels")?;
     let heard = browser.script("return document.activeElement.id")?;
     ensure(heard == "main", || format!("the focus is on {heard}"))?;
     browser.press(&["Tab", "Tab", "Enter"])?;

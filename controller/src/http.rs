@@ -169,6 +169,11 @@ struct Connection {
 impl Connection {
     /// Serves it until it ends, or until its place is needed.
     async fn run(self, stream: TcpStream, tls: Option<Tls>, mut place: ClientPlace) {
+        // Else the last part of an answer in parts waits until the client acknowledges the first, some 40 ms.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(address = %self.address, %error, "a client is gone");
+            return;
+        }
         let seat = place.seat.clone();
         let served = async {
             match tls {

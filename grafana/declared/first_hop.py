@@ -115,7 +115,8 @@ BOARD = Board(
                             "{{chassis}} {{stage}}",
                             or_zero(
                                 "sum by (chassis, stage) (rate(sextant_packets_dropped_total{@@,"
-                                ' stage=~"guard|egress.*|ingress.*"}[@]))'
+                                ' stage=~"guard|egress.*|ingress.*"}[@]))',
+                                chassis="none",
                             ),
                         )
                     ],

@@ -15,6 +15,9 @@ from .kit import (
     table,
 )
 
+# A row of 0 for each hypervisor that is chosen.
+NONE = "0 * sum by (chassis) (sextant_flows_wanted{@@})"
+
 BOARD = Board(
     uid="sextant-hypervisor",
     title="Sextant: hypervisor",
@@ -62,8 +65,8 @@ BOARD = Board(
                 ),
                 stat(
                     "Certificate ends in",
-                    "How long the certificates of these hypervisors hold. 0 without TLS. From 14 days on, renew it with"
-                    " `ovs-vsctl set-ssl`.",
+                    "How long the certificates of these hypervisors hold. 0, in no colour, without TLS. From 14 days on, renew"
+                    " it with `ovs-vsctl set-ssl`.",
                     [
                         (
                             "certificate",
@@ -76,7 +79,7 @@ BOARD = Board(
                     unit="s",
                     width=5,
                     base="red",
-                    steps=[("green", 14 * 86400)],
+                    steps=[("text", 0), ("red", 1), ("green", 14 * 86400)],
                 ),
                 lines(
                     "Flows wanted by hypervisor",
@@ -94,7 +97,12 @@ BOARD = Board(
                     "(`missing`, `refused_flows`, `ports_down`), and the log names the flow (`switch refused a "
                     "flow`): a newer kernel or Open vSwitch, or another datapath, has what is missing. With "
                     "`metrics_per_hypervisor = false` there is one line, without a name, for all hypervisors.",
-                    [("{{chassis}} {{missing}}", or_zero("sum by (chassis, missing) (sextant_flows_refused{@@})"))],
+                    [
+                        (
+                            "{{chassis}} {{missing}}",
+                            or_zero("sum by (chassis, missing) (sextant_flows_refused{@@})", chassis="none"),
+                        )
+                    ],
                     width=12,
                     steps=red(1),
                 ),
@@ -146,7 +154,7 @@ BOARD = Board(
                     "BFD sees it (with `bfd = true` in `[tunnel]`). Always 0 in a healthy cloud; one hypervisor "
                     "in all of them is that one, all of them the underlay. With `metrics_per_hypervisor = false` "
                     "nothing is known here, and it is always 0: `sextant_tunnels_missing` counts the pairs then.",
-                    [("{{chassis}}", or_zero("count by (chassis) (sextant_tunnel_bfd_state{@@} < 3)"))],
+                    [("{{chassis}}", f"count by (chassis) (sextant_tunnel_bfd_state{{@@}} < 3) or {NONE}")],
                     steps=red(1),
                 ),
                 table(

@@ -163,7 +163,9 @@ def defaults(panel):
 
 
 def drawn(panel):
-    return {
+    # Where all is 0, the axis would end at 100, which is 10 000 %.
+    share = {"axisSoftMax": 0.01} if panel.unit == "percentunit" else {}
+    return share | {
         "drawStyle": "line",
         "lineInterpolation": "linear",
         "lineWidth": 1,

@@ -62,7 +62,8 @@ BOARD = Board(
                             "{{chassis}} {{stage}}",
                             or_zero(
                                 "sum by (chassis, stage) (rate(sextant_packets_dropped_total{@@,"
-                                ' stage!~"guard|classify|tunnel.*|advertise.*"}[@]))'
+                                ' stage!~"guard|classify|tunnel.*|advertise.*"}[@]))',
+                                chassis="none",
                             ),
                         )
                     ],
@@ -78,13 +79,15 @@ BOARD = Board(
                     "Dropped where tunnels end",
                     "Packets a second that came through tunnels and were dropped before anything else, by hypervisor and stage:"
                     " from an endpoint that may not send there. 0 in a healthy cloud, but for a moment when an endpoint"
-                    " changes.",
+                    " changes. With `bfd = true`, Open vSwitch counts each packet of BFD under `classify`: about one a second"
+                    " from each peer.",
                     [
                         (
                             "{{chassis}} {{stage}}",
                             or_zero(
                                 "sum by (chassis, stage) (rate(sextant_packets_dropped_total{@@,"
-                                ' stage=~"classify|tunnel.*"}[@]))'
+                                ' stage=~"classify|tunnel.*"}[@]))',
+                                chassis="none",
                             ),
                         )
                     ],

@@ -78,6 +78,32 @@ fn lists_say_what_is_there_and_search_finds_it() -> Result<(), Failure> {
 }
 
 #[test]
+fn a_part_of_a_list_is_what_was_asked_for() -> Result<(), Failure> {
+    let mut world = World::start()?;
+    world.addressed()?;
+    let nothing = Vec::<Value>::new();
+    let one = ask(&world, &["hypervisors", "--chassis", "h2"])?;
+    assert_eq!(values(&one, "chassis"), ["h2"]);
+    let rest = ask(&world, &["hypervisors", "--limit", "1", "--after", "h1"])?;
+    assert_eq!(rest, one);
+    assert_eq!(ask(&world, &["hypervisors", "--wrong"])?, nothing);
+    let routers = ask(&world, &["routers"])?;
+    let id = text(&routers[0], "router_id");
+    assert_eq!(ask(&world, &["routers", "--router", id])?, routers);
+    assert_eq!(ask(&world, &["routers", "--gateway"])?, nothing);
+    let busiest = ask(&world, &["networks", "--busiest", "--external", "false"])?;
+    let ports: Vec<u64> = busiest
+        .iter()
+        .filter_map(|row| row["ports"].as_u64())
+        .collect();
+    assert_eq!(ports, [4, 3, 2], "each with its router's port");
+    let id = text(&busiest[0], "network_id");
+    assert_eq!(ask(&world, &["networks", "--network", id])?, busiest[..1]);
+    assert_eq!(ask(&world, &["networks", "--external", "true"])?, nothing);
+    Ok(())
+}
+
+#[test]
 fn a_flow_is_explained_and_switches_have_what_they_should() -> Result<(), Failure> {
     let mut world = World::start()?;
     world.addressed()?;

@@ -1,8 +1,11 @@
-//! A real browser beside the controller: Debian's Chromium in the `ctl` namespace, driven by WebDriver (W3C).
+//! A real browser beside the controller: Debian's Chromium in the `ctl` namespace or in this process's, driven by WebDriver
+//! (W3C).
 
 use crate::api::Api;
+use crate::command;
 use crate::deadline::wait_for;
 use crate::error::LabError;
+use crate::free_port::free_port;
 use crate::lab::Lab;
 use crate::process::Process;
 use crate::tools::Tools;
@@ -11,7 +14,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-const DRIVER: &str = "http://[::1]:9515";
+/// Where the driver listens in a lab.
+const PORT: u16 = 9515;
 const STARTING: Duration = Duration::from_secs(60);
 const SOON: Duration = Duration::from_secs(30);
 /// The Tab key and the Enter key, as WebDriver names them.
@@ -21,28 +25,47 @@ const KEYS: [(&str, &str); 2] = [("Tab", "\u{e004}"), ("Enter", "\u{e007}")];
 #[derive(Debug)]
 pub struct Browser {
     api: Api,
+    driver: String,
     session: String,
     _driver: Process,
 }
 
 impl Browser {
-    /// Starts it, and opens an empty window.
+    /// Starts it where the lab's controller runs, and opens an empty window.
     ///
     /// # Errors
     /// [`LabError::MissingTools`] without Debian's `chromium` and `chromium-driver`; [`LabError::Ended`] and
     /// [`LabError::Unexpected`] when one of them does not start.
     pub fn start(lab: &Lab) -> Result<Self, LabError> {
-        Tools::check(&["chromium", "chromedriver", "unshare", "base64"])?;
-        // The browser's processes leave the driver's group. In a PID namespace of their own they end with its first process.
-        let own = ["unshare", "--fork", "--pid", "--kill-child", "--mount-proc"];
-        let words = [&own[..], &["chromedriver", "--port=9515"]].concat();
-        let mut driver = lab.spawn_in_ctl(&words)?;
+        check_tools()?;
+        let driver = lab.spawn_in_ctl(&words(&driver_words(PORT)))?;
+        Self::open_window(driver, PORT, lab.api().another()?, lab.home())
+    }
+
+    /// Starts it beside this process, with its files in this folder. `api` is a client of the same place.
+    ///
+    /// # Errors
+    /// As [`Browser::start`].
+    pub fn beside(api: &Api, folder: &Path) -> Result<Self, LabError> {
+        check_tools()?;
+        let port = free_port().map_err(LabError::io("find a free port"))?;
+        let all = driver_words(port);
+        let mut program = command::program(&all[0]);
+        program.args(&all[1..]);
+        let driver = Process::spawn(&mut program, &folder.join("chromedriver.log"), folder)?;
+        Self::open_window(driver, port, api.another()?, folder)
+    }
+
+    fn open_window(
+        mut driver: Process,
+        port: u16,
+        api: Api,
+        folder: &Path,
+    ) -> Result<Self, LabError> {
         driver.wait_line("its ready line", STARTING, |line| {
             line.contains("was started successfully").then_some(())
         })?;
-        let api = lab.api().another()?;
-        let folder = lab.home().join("chromium");
-        let profile = format!("--user-data-dir={}", folder.display());
+        let profile = format!("--user-data-dir={}", folder.join("chromium").display());
         let options = json!({
             "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", profile],
         });
@@ -51,19 +74,21 @@ impl Browser {
             "goog:loggingPrefs": {"browser": "ALL"},
         });
         let asked = json!({"capabilities": {"alwaysMatch": wanted}});
-        let (status, answer) = api.post(&format!("{DRIVER}/session"), &asked)?;
+        let address = format!("http://[::1]:{port}");
+        let (status, answer) = api.post(&format!("{address}/session"), &asked)?;
         let session = answer["value"]["sessionId"].as_str().map(str::to_owned);
         let session = session.filter(|_| status == 200);
         let session = session.ok_or_else(|| LabError::unexpected("a browser", &answer))?;
         Ok(Self {
             api,
+            driver: address,
             session,
             _driver: driver,
         })
     }
 
     fn command(&self, command: &str, body: &Value) -> Result<Value, LabError> {
-        let path = format!("{DRIVER}/session/{}/{command}", self.session);
+        let path = format!("{}/session/{}/{command}", self.driver, self.session);
         let (status, mut answer) = self.api.post(&path, body)?;
         match status {
             200 => Ok(answer["value"].take()),
@@ -85,6 +110,17 @@ impl Browser {
     /// [`LabError::Unexpected`] with the script's error.
     pub fn script(&self, script: &str) -> Result<Value, LabError> {
         self.command("execute/sync", &json!({"script": script, "args": []}))
+    }
+
+    /// What a script hands to its last argument, a function, some time later.
+    ///
+    /// # Errors
+    /// [`LabError::Unexpected`] with the script's error, or when it takes longer than 30 seconds.
+    pub fn script_later(&self, script: &str, arguments: &[Value]) -> Result<Value, LabError> {
+        self.command(
+            "execute/async",
+            &json!({"script": script, "args": arguments}),
+        )
     }
 
     /// The text that is seen.
@@ -172,11 +208,50 @@ impl Browser {
     /// [`LabError::Unexpected`], or [`LabError::Io`] when it cannot be written.
     pub fn picture(&self, file: &Path, (width, height): (u32, u32)) -> Result<(), LabError> {
         self.command("window/rect", &json!({"width": width, "height": height}))?;
-        let path = format!("{DRIVER}/session/{}/screenshot", self.session);
+        self.screenshot(file)
+    }
+
+    /// Writes the page as far as this size, however large the window is, as a PNG.
+    ///
+    /// # Errors
+    /// As [`Browser::picture`].
+    pub fn whole_picture(&self, file: &Path, (width, height): (u64, u64)) -> Result<(), LabError> {
+        let size =
+            json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        let asked = json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": size});
+        self.command("goog/cdp/execute", &asked)?;
+        self.screenshot(file)
+    }
+
+    fn screenshot(&self, file: &Path) -> Result<(), LabError> {
+        let path = format!("{}/session/{}/screenshot", self.driver, self.session);
         let (_, answer) = self.api.get(&path)?;
         let text = answer["value"].as_str().unwrap_or_default();
         decode(text, file)
     }
+}
+
+fn check_tools() -> Result<(), LabError> {
+    Tools::check(&["chromium", "chromedriver", "unshare", "base64"])
+}
+
+/// The driver's command line. The browser's processes leave the driver's group. In a PID namespace of their own they end
+/// with its first process.
+fn driver_words(port: u16) -> Vec<String> {
+    let own = [
+        "unshare",
+        "--fork",
+        "--pid",
+        "--kill-child",
+        "--mount-proc",
+        "chromedriver",
+    ];
+    let port = format!("--port={port}");
+    own.into_iter().map(str::to_owned).chain([port]).collect()
+}
+
+fn words(all: &[String]) -> Vec<&str> {
+    all.iter().map(String::as_str).collect()
 }
 
 fn decode(base64: &str, file: &Path) -> Result<(), LabError> {

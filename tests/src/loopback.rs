@@ -24,6 +24,8 @@ pub struct Addresses {
     pub ovsdb: SocketAddr,
     /// Metrics.
     pub metrics: SocketAddr,
+    /// The page.
+    pub page: SocketAddr,
 }
 
 /// A controller on loopback, which may be running or not. Its data goes when it is dropped.
@@ -147,14 +149,14 @@ impl Loopback {
             openflow,
             ovsdb,
             metrics,
+            page,
         } = self.addresses;
-        // The page has no place of its own in what a test reaches.
-        command.arg("--web-listen=");
         for (key, address) in [
             ("api", api),
             ("openflow", openflow),
             ("ovsdb", ovsdb),
             ("metrics", metrics),
+            ("web", page),
         ] {
             command.arg(format!("--{key}-listen={address}"));
         }
@@ -225,31 +227,32 @@ impl Loopback {
 
 /// Loopback addresses on which nobody else listens.
 fn free_addresses() -> Result<Addresses, LabError> {
-    Ok(addresses_at(Ipv6Addr::LOCALHOST.into(), four_ports()?))
+    Ok(addresses_at(Ipv6Addr::LOCALHOST.into(), five_ports()?))
 }
 
 /// Addresses of several controllers: all have the same ports, each at a loopback address of its own, from 127.0.0.1 on.
 pub(crate) fn several_addresses(count: u8) -> Result<Vec<Addresses>, LabError> {
-    let ports = four_ports()?;
+    let ports = five_ports()?;
     Ok((1..=count)
         .map(|n| addresses_at(Ipv4Addr::new(127, 0, 0, n).into(), ports))
         .collect())
 }
 
-fn four_ports() -> Result<[u16; 4], LabError> {
-    let mut ports = [0; 4];
+fn five_ports() -> Result<[u16; 5], LabError> {
+    let mut ports = [0; 5];
     for port in &mut ports {
         *port = free_port().map_err(LabError::io("find a free port"))?;
     }
     Ok(ports)
 }
 
-fn addresses_at(host: IpAddr, [api, openflow, ovsdb, metrics]: [u16; 4]) -> Addresses {
+fn addresses_at(host: IpAddr, [api, openflow, ovsdb, metrics, page]: [u16; 5]) -> Addresses {
     Addresses {
         api: (host, api).into(),
         openflow: (host, openflow).into(),
         ovsdb: (host, ovsdb).into(),
         metrics: (host, metrics).into(),
+        page: (host, page).into(),
     }
 }
 

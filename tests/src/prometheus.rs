@@ -95,6 +95,12 @@ impl Prometheus {
         }
     }
 
+    /// Where it answers, in the `ctl` namespace.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("http://{LISTEN}")
+    }
+
     /// The samples of an expression at this moment; none is no error.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 use super::clients::create_for;
 use super::latency::Latencies;
 use super::networks::{Dimensions, Networks};
+use super::page::PageVisit;
 use super::scraping::{Scrapes, Scraping};
 use super::simulator::{Count, Side, Simulator};
 use super::usage::Usage;
@@ -317,6 +318,15 @@ impl Crowd {
             }
             thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// A visitor of the controller's page.
+    ///
+    /// # Errors
+    /// [`LabError::Io`] when the client's thread cannot start.
+    pub fn visit(&self) -> Result<PageVisit<'_>, LabError> {
+        let api = self.controller.api()?;
+        PageVisit::new(api, &self.controller)
     }
 
     /// What the controller uses in so long while nothing happens.

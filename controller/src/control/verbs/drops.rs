@@ -7,6 +7,7 @@ use crate::control::{Give, OperatorView, Verb, VerbError};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use sextant_model::ChassisId;
+use std::cmp::Reverse;
 
 /// Options of `drops`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
@@ -15,6 +16,9 @@ pub struct DropsVerb {
     /// Only this hypervisor (its system-id). Default: all.
     #[arg(long, value_name = "NAME", value_parser = chassis_id)]
     pub chassis: Option<ChassisId>,
+    /// At most so many, of those with most packets.
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<usize>,
 }
 
 /// The packets that were dropped in a table because no flow matched them.
@@ -35,7 +39,7 @@ impl Verb for DropsVerb {
 
     fn answer(&self, known: &OperatorView, give: Give<'_, DropRow>) -> Result<(), VerbError> {
         let counted = known.metrics.packets_dropped.values();
-        counted
+        let mut rows: Vec<DropRow> = counted
             .into_iter()
             .map(|((chassis, stage), packets)| DropRow {
                 chassis: ChassisId::new(&chassis),
@@ -49,6 +53,11 @@ impl Verb for DropsVerb {
                     .as_ref()
                     .is_none_or(|only| *only == row.chassis)
             })
+            .collect();
+        // The worst first; those that are equal stay in the order of names.
+        rows.sort_by_key(|row| Reverse(row.packets));
+        rows.into_iter()
+            .take(self.limit.unwrap_or(usize::MAX))
             .try_for_each(give)
     }
 

@@ -1,5 +1,6 @@
 //! `sextant hypervisors`: each hypervisor on a line, with what is wrong of it.
 
+use super::chassis_id;
 use crate::control::table::{all_or_dash, or_dash, table};
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
@@ -11,8 +12,21 @@ use std::net::IpAddr;
 
 /// Options of `hypervisors`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct HypervisorsVerb {}
+#[serde(default, deny_unknown_fields)]
+pub struct HypervisorsVerb {
+    /// Only this hypervisor (its system-id).
+    #[arg(long, value_name = "NAME", value_parser = chassis_id)]
+    pub chassis: Option<ChassisId>,
+    /// Only those of which something is wrong.
+    #[arg(long)]
+    pub wrong: bool,
+    /// At most so many.
+    #[arg(long, value_name = "COUNT")]
+    pub limit: Option<usize>,
+    /// Only those after this one, in the order of names.
+    #[arg(long, value_name = "NAME", value_parser = chassis_id)]
+    pub after: Option<ChassisId>,
+}
 
 /// How a hypervisor is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,13 +88,21 @@ impl Verb for HypervisorsVerb {
 
     fn answer(&self, known: &OperatorView, give: Give<'_, HypervisorRow>) -> Result<(), VerbError> {
         let snapshot = known.snapshots.latest();
-        let mut all = snapshot.facts.chassis().values();
-        all.try_for_each(|chassis| give(row(known, &snapshot, chassis)))
+        let all = snapshot.facts.chassis().values();
+        all.filter(|chassis| self.chassis.as_ref().is_none_or(|only| *only == chassis.id))
+            .filter(|chassis| self.after.as_ref().is_none_or(|after| chassis.id > *after))
+            .map(|chassis| row(known, &snapshot, chassis))
+            .filter(|row| !self.wrong || row.is_wrong())
+            .take(self.limit.unwrap_or(usize::MAX))
+            .try_for_each(give)
     }
 
     fn show(&self, rows: &[HypervisorRow]) -> String {
         if rows.is_empty() {
-            return "no hypervisor has joined: docs/guides/hypervisors.md\n".to_owned();
+            return match *self == Self::default() {
+                true => "no hypervisor has joined: docs/guides/hypervisors.md\n".to_owned(),
+                false => "no such hypervisors\n".to_owned(),
+            };
         }
         let head = [
             "HYPERVISOR",
@@ -149,6 +171,15 @@ impl HypervisorRow {
             all_or_dash(&self.physical_networks),
             all_or_dash(self.wrong()),
         ]
+    }
+
+    /// Whether it needs somebody.
+    fn is_wrong(&self) -> bool {
+        let connected = matches!(
+            self.connected,
+            ConnectedParts::Both | ConnectedParts::Elsewhere
+        );
+        !connected || !self.wrong().is_empty()
     }
 
     /// What is wrong of it, besides its connections.

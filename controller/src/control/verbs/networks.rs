@@ -7,18 +7,28 @@ use crate::snapshot::Snapshot;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use sextant_model::{ChassisId, Network, NetworkId, RouterId, Subnet, SubnetId};
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 /// Options of `networks`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NetworksVerb {
+    /// Only this network.
+    #[arg(long, value_name = "UUID")]
+    pub network: Option<NetworkId>,
+    /// Only external networks, or only the others.
+    #[arg(long, value_name = "BOOL")]
+    pub external: Option<bool>,
     /// Only networks with guests on this hypervisor (its system-id).
     #[arg(long, value_name = "NAME", value_parser = chassis_id)]
     pub chassis: Option<ChassisId>,
     /// At most so many.
     #[arg(long, value_name = "COUNT")]
     pub limit: Option<usize>,
+    /// Those with most ports first, instead of in the order of ids.
+    #[arg(long)]
+    pub busiest: bool,
     /// Only those after this one, in the order of ids.
     #[arg(long, value_name = "UUID")]
     pub after: Option<NetworkId>,
@@ -73,10 +83,19 @@ impl Verb for NetworksVerb {
             .chassis
             .as_ref()
             .map(|chassis| snapshot.facts.networks_on(chassis).collect());
-        let networks = snapshot.intent.networks.values();
-        networks
-            .filter(|network| self.after.is_none_or(|after| network.id > after))
+        let intent = &snapshot.intent;
+        let mut networks: Vec<&Network> = intent
+            .networks
+            .values()
+            .map(|network| &**network)
+            .filter(|network| self.means(network))
             .filter(|network| here.as_ref().is_none_or(|here| here.contains(&network.id)))
+            .collect();
+        if self.busiest {
+            networks.sort_by_cached_key(|network| Reverse(intent.ports_of(network.id).count()));
+        }
+        networks
+            .into_iter()
             .take(self.limit.unwrap_or(usize::MAX))
             .try_for_each(|network| give(row(&snapshot, network)))
     }
@@ -97,6 +116,17 @@ impl Verb for NetworksVerb {
             "HYPERVISORS",
         ];
         table(head, rows.iter().map(NetworkRow::cells))
+    }
+}
+
+impl NetworksVerb {
+    /// Whether a network is one of those that are asked for, wherever its guests are.
+    fn means(&self, network: &Network) -> bool {
+        self.network.is_none_or(|only| only == network.id)
+            && self
+                .external
+                .is_none_or(|external| external == network.external)
+            && self.after.is_none_or(|after| network.id > after)
     }
 }
 

@@ -6,15 +6,25 @@ use crate::snapshot::Snapshot;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use sextant_model::{ChassisId, NetworkId, Port, Router, RouterId};
+use std::cmp::Reverse;
 use std::net::IpAddr;
 
 /// Options of `routers`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RoutersVerb {
+    /// Only this router.
+    #[arg(long, value_name = "UUID")]
+    pub router: Option<RouterId>,
+    /// Only routers with an external gateway.
+    #[arg(long)]
+    pub gateway: bool,
     /// At most so many.
     #[arg(long, value_name = "COUNT")]
     pub limit: Option<usize>,
+    /// Those with most interfaces first, instead of in the order of ids.
+    #[arg(long)]
+    pub busiest: bool,
     /// Only those after this one, in the order of ids.
     #[arg(long, value_name = "UUID")]
     pub after: Option<RouterId>,
@@ -62,9 +72,20 @@ impl Verb for RoutersVerb {
 
     fn answer(&self, known: &OperatorView, give: Give<'_, RouterRow>) -> Result<(), VerbError> {
         let snapshot = known.snapshots.latest();
-        let routers = snapshot.intent.routers.values();
-        routers
+        let intent = &snapshot.intent;
+        let mut routers: Vec<&Router> = intent
+            .routers
+            .values()
+            .map(|router| &**router)
+            .filter(|router| self.router.is_none_or(|only| only == router.id))
+            .filter(|router| !self.gateway || router.external_gateway.is_some())
             .filter(|router| self.after.is_none_or(|after| router.id > after))
+            .collect();
+        if self.busiest {
+            routers.sort_by_cached_key(|router| Reverse(intent.interfaces_of(router.id).count()));
+        }
+        routers
+            .into_iter()
             .take(self.limit.unwrap_or(usize::MAX))
             .try_for_each(|router| give(row(&snapshot, router)))
     }

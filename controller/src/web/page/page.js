@@ -80,6 +80,7 @@ login.addEventListener("close", () => {
 addEventListener("hashchange", () => show());
 setInterval(() => {
   // A port's story comes by itself, and longer lists stay as far as they were read.
+  if (main.querySelector("[data-longer]")) return;
   const [kind] = location.hash.replace(/^#\/?/, "").split("/");
   if (!document.hidden && !login.open && ["", "hypervisors", "prefixes", "outside", "drops"].includes(kind ?? "")) show(true);
 }, REFRESH);

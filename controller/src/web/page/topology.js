@@ -2,16 +2,16 @@
 
 import { draw } from "./elements.js";
 
-const MOST = 14;
+/// How many of a kind are drawn: those with most ports or interfaces.
+export const MOST = 14;
+
 const WIDTH = 1000;
 const BOX = { width: 250, height: 42, gap: 12 };
 const COLUMNS = [20, 375, 730];
 
-/// The drawing. Its boxes are links, so the keyboard reaches each.
-export function topology(networks, routers) {
-  const outside = busiest(networks.filter((network) => network.external));
-  const inside = busiest(networks.filter((network) => !network.external));
-  const shown = busiest(routers, (router) => router.interfaces.length);
+/// The drawing of what is given in this order. Its boxes are links, so the keyboard reaches each.
+export function topology(external, networks, routers) {
+  const [outside, inside, shown] = [external, networks, routers].map(drawn);
   const places = new Map();
   const boxes = [
     column(0, outside, places, networkBox),
@@ -26,24 +26,24 @@ export function topology(networks, routers) {
     heads, wires(shown.those, places), boxes);
 }
 
-/// The most used, and how many more there are.
-function busiest(all, use = (network) => network.ports) {
-  const those = [...all].sort((one, other) => use(other) - use(one)).slice(0, MOST);
-  const more = all.length - those.length;
-  return { those, more, rows: those.length + (more > 0 ? 1 : 0) };
+/// Those that have a place, and whether there are more.
+function drawn(all) {
+  const those = all.slice(0, MOST);
+  const more = all.length > MOST;
+  return { those, more, rows: those.length + (more ? 1 : 0) };
 }
 
 function column(at, { those, more }, places, box) {
-  const drawn = those.map((one, row) => {
+  const boxes = those.map((one, row) => {
     const place = { x: COLUMNS[at], y: 32 + row * (BOX.height + BOX.gap) };
     places.set(one.network_id ?? one.router_id, place);
     return box(one, place);
   });
-  if (more > 0) {
+  if (more) {
     const y = 32 + those.length * (BOX.height + BOX.gap) + 20;
-    drawn.push(draw("text", { x: COLUMNS[at], y, class: "faint" }, `and ${more} more`));
+    boxes.push(draw("text", { x: COLUMNS[at], y, class: "faint" }, "and more"));
   }
-  return drawn;
+  return boxes;
 }
 
 function networkBox(network, place) {

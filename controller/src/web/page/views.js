@@ -2,9 +2,12 @@
 
 import { ask } from "./ask.js";
 import { duration, findings, joined, link, make, named, state, table, terms } from "./elements.js";
-import { topology } from "./topology.js";
+import { MOST, topology } from "./topology.js";
 
 const PAGE = 100;
+const TILES = 200;
+/// One more than is drawn of a kind says that there are more.
+const DRAWN = { busiest: true, limit: MOST + 1 };
 
 /// The views of the menu, by their place in the address.
 export const MENU = [
@@ -22,15 +25,20 @@ export const MENU = [
 export const OBJECTS = { hypervisor, network, router, search };
 
 async function overview() {
-  const [status, all, some, ways] = await Promise.all([
-    ask("status"), ask("hypervisors"), ask("networks", { limit: 1000 }), ask("routers", { limit: 1000 }),
+  const [status, wrong, first, outside, inside, ways] = await Promise.all([
+    ask("status"), ask("hypervisors", { wrong: true, limit: TILES }), ask("hypervisors", { limit: TILES }),
+    ask("networks", { ...DRAWN, external: true }), ask("networks", { ...DRAWN, external: false }), ask("routers", DRAWN),
   ]);
+  const names = new Set(wrong.map((row) => row.chassis));
+  const all = [...wrong, ...first.filter((row) => !names.has(row.chassis))].slice(0, TILES);
+  const more = first.length === TILES;
   return ["The cloud", [
     findings("What was looked at, what is wrong first", status),
     make("h2", null, "From the outside in"),
-    topology(some, ways),
-    make("h2", null, `Hypervisors (${all.length})`),
+    topology(outside, inside, ways),
+    make("h2", null, `Hypervisors (${more ? `${TILES} of them, those first that need you` : all.length})`),
     tiles(all),
+    more ? make("p", null, link(["hypervisors"], "All hypervisors")) : "",
   ]];
 }
 
@@ -57,7 +65,11 @@ const CONNECTED = {
 };
 
 async function hypervisors() {
-  return ["Hypervisors", [table("All hypervisors", [
+  return ["Hypervisors", [await paged("hypervisors", {}, "chassis", hypervisorTable)]];
+}
+
+function hypervisorTable(rows) {
+  return table("Hypervisors", [
     ["Name", (row) => link(["hypervisor", row.chassis], row.chassis)],
     ["Connected", (row) => state(...CONNECTED[row.connected])],
     ["Owner", (row) => row.owner],
@@ -67,14 +79,14 @@ async function hypervisors() {
     ["Gateways", (row) => row.gateways],
     ["Silent tunnels", (row) => row.silent_tunnels.length],
     ["Refused flows", (row) => row.refused_flows],
-  ], await ask("hypervisors"))]];
+  ], rows);
 }
 
 async function hypervisor(id) {
   const [all, lost, some] = await Promise.all([
-    ask("hypervisors"), ask("drops", { chassis: id }), ask("networks", { chassis: id }),
+    ask("hypervisors", { chassis: id }), ask("drops", { chassis: id }), ask("networks", { chassis: id }),
   ]);
-  const row = all.find((one) => one.chassis === id);
+  const row = all[0];
   if (!row) throw new Error(`there is no hypervisor ${id}`);
   return [`Hypervisor ${id}`, [
     terms([
@@ -113,8 +125,7 @@ async function networks() {
 }
 
 async function network(id) {
-  const rows = await ask("networks");
-  const row = rows.find((one) => one.network_id === id);
+  const [row] = await ask("networks", { network: id });
   if (!row) throw new Error(`there is no network ${id}`);
   return [`Network ${row.name || id}`, [
     networkTable([row]),
@@ -138,7 +149,7 @@ async function routers() {
 }
 
 async function router(id) {
-  const row = (await ask("routers")).find((one) => one.router_id === id);
+  const [row] = await ask("routers", { router: id });
   if (!row) throw new Error(`there is no router ${id}`);
   return [`Router ${row.name || id}`, [routerTable([row])]];
 }
@@ -176,6 +187,7 @@ async function paged(verb, options, key, shown) {
   const more = make("button", { type: "button", click: async () => {
     const next = await ask(verb, { ...options, limit: PAGE, after: rows.at(-1)[key] });
     rows = rows.concat(next);
+    place.dataset.longer = "yes";
     place.replaceChildren(shown(rows));
     more.hidden = next.length < PAGE;
   } }, `${PAGE} more`);
@@ -197,10 +209,10 @@ async function prefixes() {
 }
 
 async function outside() {
-  const [neighbors, ways] = await Promise.all([ask("neighbors"), ask("routers")]);
+  const [neighbors, ways] = await Promise.all([ask("neighbors"), paged("routers", { gateway: true }, "router_id", routerTable)]);
   return ["Outside", [
     make("h2", null, "Routers with a gateway"),
-    routerTable(ways.filter((row) => row.gateway)),
+    ways,
     make("h2", null, "Neighbors on external networks"),
     table("Neighbors", [
       ["Address", (row) => row.address],
@@ -219,11 +231,11 @@ function dropTable(rows) {
     ["Table", (row) => row.stage],
     ["Packets", (row) => row.packets],
     ["The table asks", (row) => row.asks],
-  ], [...rows].sort((one, other) => other.packets - one.packets));
+  ], rows);
 }
 
 async function drops() {
-  return ["Drops", [dropTable(await ask("drops"))]];
+  return ["Drops", [dropTable(await ask("drops", { limit: 5 * PAGE }))]];
 }
 
 const PLACES = { "security group": null, subnet: null };

@@ -1,6 +1,7 @@
 //! Measures a controller of its own with many hypervisors that are played beside it: how long it takes until all is as it
 //! should be after a start, a change, a storm or a restart, and what that costs. Or several controllers with a cluster of etcd.
 
+mod page;
 mod several;
 
 use clap::Parser;
@@ -42,6 +43,9 @@ struct Options {
     /// Whether each network is a project of its own, or all are one's.
     #[arg(long, default_value = "many")]
     projects: Projects,
+    /// Only the page for operators is measured, each of its requests so many times.
+    #[arg(long, value_name = "TIMES")]
+    page: Option<u32>,
     /// How many ports are plugged in one by one.
     #[arg(long, default_value_t = 20)]
     lives: u32,
@@ -91,6 +95,10 @@ fn run(options: &Options) -> Result<(), LabError> {
     for &hypervisors in &options.hypervisors {
         if options.controllers > 1 {
             several::measure(options, &dimensions(options, hypervisors))?;
+            continue;
+        }
+        if let Some(times) = options.page {
+            page::measure(options, &dimensions(options, hypervisors), times)?;
             continue;
         }
         let column = measure(options, hypervisors)?;
