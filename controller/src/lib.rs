@@ -12,6 +12,7 @@ mod clock;
 pub mod cluster;
 pub mod config;
 pub mod control;
+pub mod doctor;
 mod fair;
 pub mod flow_counters;
 pub mod http;
