@@ -7,6 +7,7 @@
 
 pub mod admission;
 pub mod api;
+pub mod audit_file;
 pub mod cli;
 mod clock;
 pub mod cluster;

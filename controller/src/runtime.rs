@@ -12,6 +12,7 @@ mod tasks;
 pub use again::Again;
 
 use crate::api::PolicyError;
+use crate::audit_file::AuditFile;
 use crate::config::Config;
 use crate::control::{ControlSocket, SocketError};
 use crate::memory;
@@ -163,6 +164,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let mut tasks = Tasks::new(stop);
     let facts = memory::keep(store.clone(), remembered, refuse);
     tasks.memory.add("the keeper of facts", facts);
+    let audit_file = AuditFile::open(&config.audit_file, metrics.clone())?;
     let starting = Starting {
         config,
         store,
@@ -171,6 +173,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         metrics,
         cluster,
         history,
+        audit_file: audit_file.clone(),
         threads,
         stopping,
     };
@@ -184,7 +187,9 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         ended = tasks.ended() => return Err(ended),
     }
     tracing::info!("stopping");
-    tasks.finish(owner).await
+    let ended = tasks.finish(owner).await;
+    audit_file.finish();
+    ended
 }
 
 fn open_control(config: &Config) -> Result<Option<ControlSocket>, SocketError> {
