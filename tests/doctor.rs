@@ -43,72 +43,16 @@ fn only_wrong_is(world: &World, host: &Hypervisor, parts: &[&str]) -> Result<(),
 }
 
 /// Mistakes of an operator, and what a network service before Sextant left.
-fn plant(host: &Hypervisor) -> Result<(), Failure> {
-    let manager = "tcp:[fd00:c::1]";
-    for words in [
-        &[
-            "set-manager",
-            &format!("{manager}:6640"),
-            &format!("{manager}:6641"),
-        ][..],
-        &[
-            "set",
-            "open_vswitch",
-            ".",
-            "external_ids:sextant-bridge-mappings=physnet9:br-none",
-        ],
-        &[
-            "set",
-            "open_vswitch",
-            ".",
-            "external_ids:ovn-remote=tcp:127.0.0.1:6642",
-        ],
-        &[
-            "add-br",
-            "br-tun",
-            "--",
-            "set",
-            "bridge",
-            "br-tun",
-            "datapath_type=netdev",
-        ],
-        &[
-            "--",
-            "add-port",
-            "br-int",
-            "patch-tun",
-            "--",
-            "set",
-            "interface",
-            "patch-tun",
-            "type=patch",
-            "options:peer=patch-int",
-        ],
-        &[
-            "--",
-            "add-port",
-            "br-tun",
-            "patch-int",
-            "--",
-            "set",
-            "interface",
-            "patch-int",
-            "type=patch",
-            "options:peer=patch-tun",
-        ],
-        &["--no-wait", "add-port", "br-int", "nodevice"],
-        &[
-            "--no-wait",
-            "set",
-            "interface",
-            "nodevice",
-            "external_ids:iface-id=00000000-0000-4000-8000-00000000000f",
-        ],
-    ] {
-        host.vsctl(words)?;
-    }
-    Ok(())
-}
+const FAULTS: [&str; 8] = [
+    "set-manager tcp:[fd00:c::1]:6640 tcp:[fd00:c::1]:6641",
+    "set open_vswitch . external_ids:sextant-bridge-mappings=physnet9:br-none",
+    "set open_vswitch . external_ids:ovn-remote=tcp:127.0.0.1:6642",
+    "add-br br-tun -- set bridge br-tun datapath_type=netdev",
+    "add-port br-int patch-tun -- set interface patch-tun type=patch options:peer=patch-int",
+    "add-port br-tun patch-int -- set interface patch-int type=patch options:peer=patch-tun",
+    "--no-wait add-port br-int nodevice",
+    "--no-wait set interface nodevice external_ids:iface-id=00000000-0000-4000-8000-00000000000f",
+];
 
 #[test]
 fn each_fault_of_a_hypervisor_is_told_from_outside() -> Result<(), Failure> {
@@ -131,7 +75,9 @@ fn each_fault_of_a_hypervisor_is_told_from_outside() -> Result<(), Failure> {
         );
     }
 
-    plant(second)?;
+    for fault in FAULTS {
+        second.vsctl(&fault.split(' ').collect::<Vec<_>>())?;
+    }
     only_wrong_is(
         &world,
         second,

@@ -6,6 +6,7 @@ use sextant_controller::logging::{self, Logs};
 use sextant_controller::runtime::Again;
 use sextant_controller::service_manager::ServiceManager;
 use sextant_controller::{config::Config, doctor, metadata, reference, runtime};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The exit status if the configuration or the command line is wrong.
@@ -25,14 +26,7 @@ fn main() -> ExitCode {
             }
         }
         Command::Metadata(options) => serve_metadata(&options, cli.json),
-        Command::CheckConfig { file } => {
-            let faults = Config::faults_of(&file);
-            say(&reference::verdict(&file, &faults, cli.json));
-            match faults.is_empty() {
-                true => ExitCode::SUCCESS,
-                false => ExitCode::from(USAGE),
-            }
-        }
+        Command::CheckConfig { file } => check_config(&file, cli.json),
         Command::Doctor(options) => match examine(options, cli.json) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
@@ -102,6 +96,15 @@ fn serve_metadata(options: &MetadataOptions, json: bool) -> ExitCode {
     match metadata::run(&config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
+    }
+}
+
+fn check_config(file: &Path, json: bool) -> ExitCode {
+    let faults = Config::faults_of(file);
+    say(&reference::verdict(file, &faults, json));
+    match faults.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(USAGE),
     }
 }
 

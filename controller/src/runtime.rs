@@ -132,9 +132,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     // Registered first: without a handler, SIGHUP would end the process.
     let hung_up = signal(SignalKind::hangup())?;
     let sockets = Sockets::open(config)?;
-    let metrics = Metrics::new()?;
-    metrics.show_totals_only(!config.metrics_per_hypervisor);
-    again.logs.count_left_out(&metrics.log_lines_left_out);
+    let metrics = measured(config, &again)?;
     let manager = again.manager.clone();
     let Opened { store, shared } = tokio::select! {
         opened = open_store::open(config) => opened?,
@@ -190,6 +188,13 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let ended = tasks.finish(owner).await;
     audit_file.finish();
     ended
+}
+
+fn measured(config: &Config, again: &Again) -> Result<Metrics, RuntimeError> {
+    let metrics = Metrics::new()?;
+    metrics.show_totals_only(!config.metrics_per_hypervisor);
+    again.logs.count_left_out(&metrics.log_lines_left_out);
+    Ok(metrics)
 }
 
 fn open_control(config: &Config) -> Result<Option<ControlSocket>, SocketError> {

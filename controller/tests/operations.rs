@@ -293,6 +293,15 @@ fn counted(port: u16, metric: &str) -> String {
     line.unwrap().to_owned()
 }
 
+/// The headers of a caller behind a proxy.
+const ANN: [&str; 5] = [
+    "X-User-Id: ann",
+    "X-User-Name: Ann",
+    "X-Project-Id: one",
+    "X-Roles: member",
+    "X-Forwarded-For: 192.0.2.7",
+];
+
 #[test]
 fn writes_and_refusals_are_in_the_audit_file_which_may_be_moved_away() {
     let (folder, ports) = (Folder::new(), free_ports());
@@ -300,32 +309,25 @@ fn writes_and_refusals_are_in_the_audit_file_which_may_be_moved_away() {
     let more = format!("auth = 'headers'\naudit_file = '{}'\n", path.display());
     folder.configure(ports, &more);
     let mut controller = Controller::start(&folder, sextant(), ports[0]);
-    let ann = [
-        "X-User-Id: ann",
-        "X-User-Name: Ann",
-        "X-Project-Id: one",
-        "X-Roles: member",
-        "X-Forwarded-For: 192.0.2.7",
-    ];
     // There is no folder yet: the API serves, and what is lost is counted.
     let blue = json!({"network": {"name": "blue"}});
-    assert_eq!(controller.ask("POST", "networks", &ann, &blue).0, 201);
+    assert_eq!(controller.ask("POST", "networks", &ANN, &blue).0, 201);
     controller.says("write");
     let counter = "sextant_audit_lines_lost_total";
     while counted(ports[3], counter) == "0" {}
     assert_eq!(counted(ports[3], counter), "1");
 
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let (_, made) = controller.ask("POST", "networks", &ann, &blue);
+    let (_, made) = controller.ask("POST", "networks", &ANN, &blue);
     let id = made["network"]["id"].as_str().unwrap();
     let network = format!("networks/{id}");
     let shared = json!({"network": {"shared": true}});
-    assert_eq!(controller.ask("PUT", &network, &ann, &shared).0, 403);
+    assert_eq!(controller.ask("PUT", &network, &ANN, &shared).0, 403);
     let bad = json!({"network": {"mtu": "long"}});
-    assert_eq!(controller.ask("PUT", &network, &ann, &bad).0, 400);
-    assert_eq!(controller.ask("GET", &network, &ann, &Value::Null).0, 200);
+    assert_eq!(controller.ask("PUT", &network, &ANN, &bad).0, 400);
+    assert_eq!(controller.ask("GET", &network, &ANN, &Value::Null).0, 200);
     assert_eq!(
-        controller.ask("DELETE", &network, &ann, &Value::Null).0,
+        controller.ask("DELETE", &network, &ANN, &Value::Null).0,
         204
     );
     controller.says("the audit file is written again");
@@ -337,7 +339,7 @@ fn writes_and_refusals_are_in_the_audit_file_which_may_be_moved_away() {
     std::fs::rename(&path, &moved).unwrap();
     controller.hang_up();
     controller.says("the configuration was read again");
-    assert_eq!(controller.ask("POST", "networks", &ann, &blue).0, 201);
+    assert_eq!(controller.ask("POST", "networks", &ANN, &blue).0, 201);
     let _ = Command::new("kill")
         .arg(controller.process.id().to_string())
         .status();
@@ -346,7 +348,16 @@ fn writes_and_refusals_are_in_the_audit_file_which_may_be_moved_away() {
     let lines = audited(&moved, 4);
     let statuses: Vec<_> = lines.iter().map(|line| line["status"].as_u64()).collect();
     assert_eq!(statuses, [201, 403, 400, 204].map(Some), "{lines:#?}");
-    let first = &lines[0];
+    says_everything(&lines[0], id);
+    assert_eq!(lines[1]["attributes"], json!({"shared": true}));
+    assert_eq!((&lines[1]["id"], &lines[3]["id"]), (&json!(id), &json!(id)));
+    assert_eq!(lines[3]["resources"], json!([{"id": id, "name": "blue"}]));
+    assert_eq!(audited(&path, 1).len(), 1);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+}
+
+fn says_everything(line: &Value, id: &str) {
     for (key, value) in [
         ("user_id", json!("ann")),
         ("user_name", json!("Ann")),
@@ -359,16 +370,10 @@ fn writes_and_refusals_are_in_the_audit_file_which_may_be_moved_away() {
         ("resources", json!([{"id": id, "name": "blue"}])),
         ("attributes", json!({"name": "blue"})),
     ] {
-        assert_eq!(first[key], value, "{key}: {first}");
+        assert_eq!(line[key], value, "{key}: {line}");
     }
-    assert!(first["request_id"].as_str().unwrap().starts_with("req-"));
-    assert!(first["time"].as_str().unwrap().ends_with('Z'), "{first}");
-    assert_eq!(lines[1]["attributes"], json!({"shared": true}));
-    assert_eq!((&lines[1]["id"], &lines[3]["id"]), (&json!(id), &json!(id)));
-    assert_eq!(lines[3]["resources"], json!([{"id": id, "name": "blue"}]));
-    assert_eq!(audited(&path, 1).len(), 1);
-    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o640);
+    assert!(line["request_id"].as_str().unwrap().starts_with("req-"));
+    assert!(line["time"].as_str().unwrap().ends_with('Z'), "{line}");
 }
 
 /// The command, with a disk of its own that holds so much.

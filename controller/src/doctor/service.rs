@@ -44,21 +44,22 @@ pub(super) async fn unit() -> Option<Unit> {
 }
 
 fn read(said: &str) -> Option<Unit> {
-    let value = |key: &str| {
-        let mut lines = said.lines().filter_map(|line| line.split_once('='));
-        let found = lines.find(|(name, _)| *name == key);
-        found.map(|(_, value)| value).unwrap_or_default()
-    };
-    (value("LoadState") == "loaded").then(|| Unit {
-        user: Some(value("User").to_owned()).filter(|user| !user.is_empty()),
-        kind: value("Type").to_owned(),
-        watchdog: span(value("WatchdogUSec")).filter(|span| !span.is_zero()),
-        open_files: value("LimitNOFILE").parse().ok(),
-        state_directories: value("StateDirectory")
+    (value(said, "LoadState") == "loaded").then(|| Unit {
+        user: Some(value(said, "User").to_owned()).filter(|user| !user.is_empty()),
+        kind: value(said, "Type").to_owned(),
+        watchdog: span(value(said, "WatchdogUSec")).filter(|span| !span.is_zero()),
+        open_files: value(said, "LimitNOFILE").parse().ok(),
+        state_directories: value(said, "StateDirectory")
             .split(' ')
             .map(str::to_owned)
             .collect(),
     })
+}
+
+fn value<'s>(said: &'s str, key: &str) -> &'s str {
+    let mut lines = said.lines().filter_map(|line| line.split_once('='));
+    let found = lines.find(|(name, _)| *name == key);
+    found.map(|(_, value)| value).unwrap_or_default()
 }
 
 /// A time as systemd.time(7) writes it: `1min 30s`. None for `infinity`.

@@ -41,22 +41,12 @@ impl ServiceUser {
 
     /// The user of this name, or else of this id, in passwd(5) and group(5).
     fn found(passwd: &str, group: &str, name: Option<&str>, uid: u32) -> Self {
-        let rows = passwd.lines().filter_map(|line| {
-            let mut fields = line.split(':');
-            let (name, _, uid, gid) = (
-                fields.next()?,
-                fields.next()?,
-                fields.next()?,
-                fields.next()?,
-            );
-            Some((name, uid.parse().ok()?, gid.parse().ok()?))
-        });
-        let is_meant = |row: &(&str, u32, u32)| name.map_or(row.1 == uid, |name| row.0 == name);
-        let Some((name, uid, gid)) = rows
-            .clone()
-            .find(is_meant)
-            .or_else(|| rows.clone().find(|row| row.1 == uid))
-        else {
+        let named = passwd
+            .lines()
+            .filter_map(account)
+            .find(|row| Some(row.0) == name);
+        let own = passwd.lines().filter_map(account).find(|row| row.1 == uid);
+        let Some((name, uid, gid)) = named.or(own) else {
             return Self {
                 name: format!("user {uid}"),
                 uid,
@@ -109,6 +99,15 @@ impl ServiceUser {
         }
         Ok(None)
     }
+}
+
+/// Name, id and group of a line of passwd(5).
+fn account(line: &str) -> Option<(&str, u32, u32)> {
+    let fields: Vec<&str> = line.split(':').collect();
+    let [name, _, uid, gid, ..] = fields[..] else {
+        return None;
+    };
+    Some((name, uid.parse().ok()?, gid.parse().ok()?))
 }
 
 #[cfg(test)]

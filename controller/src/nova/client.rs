@@ -93,8 +93,9 @@ impl NovaClient {
             .body(Body::empty());
         let request = request.map_err(|error| NovaFailure::Answer(error.to_string()))?;
         let reply = timeout(self.settings.timeout, self.read(request)).await;
-        let late = |_| NovaFailure::Answer(format!("no answer within {:?}", self.settings.timeout));
-        match reply.map_err(late)??.status {
+        let late = format!("no answer within {:?}", self.settings.timeout);
+        let reply = reply.unwrap_or(Err(NovaFailure::Answer(late)))?;
+        match reply.status {
             status if status.is_server_error() => {
                 Err(NovaFailure::Answer(format!("{base}: {status}")))
             }

@@ -5,7 +5,7 @@ use crate::config::{Config, StoreKind};
 use crate::control::Finding;
 use crate::control::verbs::hypervisors::{ConnectedParts, HypervisorRow};
 use crate::hypervisor::INTEGRATION_BRIDGE;
-use crate::hypervisor::outside::{OutsideView, SeenManager};
+use crate::hypervisor::outside::{OutsideView, SeenDatapath, SeenManager};
 use sextant_model::Chassis;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -135,32 +135,24 @@ fn another(
     row: &HypervisorRow,
     known: &Known,
 ) -> Option<String> {
-    let shown =
-        |datapath: Option<&String>| datapath.map_or_else(|| "missing".to_owned(), String::clone);
     let (there, here) = (known.datapaths.get(&row.chassis), view.datapath_id.as_ref());
-    if there.is_some() && there != here {
-        return Some(format!(
-            "its br-int is {}, and the one here {}",
-            shown(there),
-            shown(here)
-        ));
+    if let Some(there) = there
+        && Some(there) != here
+    {
+        let here = here.map_or("missing", String::as_str);
+        return Some(format!("its br-int is {there}, and the one here {here}"));
     }
-    let here: Vec<IpAddr> = chassis.encap.endpoints.addresses().collect();
-    let there = &row.endpoints;
-    let text = |all: &[IpAddr]| {
-        all.iter()
-            .map(IpAddr::to_string)
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let differ = here.iter().collect::<BTreeSet<_>>() != there.iter().collect::<BTreeSet<_>>();
-    differ.then(|| {
-        format!(
-            "its endpoint is {}, and the one here {}",
-            text(there),
-            text(&here)
-        )
+    let here: BTreeSet<IpAddr> = chassis.encap.endpoints.addresses().collect();
+    let there: BTreeSet<IpAddr> = row.endpoints.iter().copied().collect();
+    (here != there).then(|| {
+        let (there, here) = (listed(&there), listed(&here));
+        format!("its endpoint is {there}, and the one here {here}")
     })
+}
+
+fn listed<T: ToString>(all: impl IntoIterator<Item = T>) -> String {
+    let all: Vec<String> = all.into_iter().map(|one| one.to_string()).collect();
+    all.join(", ")
 }
 
 fn mappings(view: &OutsideView, chassis: &Chassis) -> Option<Finding> {
@@ -311,67 +303,48 @@ fn of_manager(manager: &SeenManager) -> Finding {
 }
 
 fn datapath(view: &OutsideView, known: Option<&Known>) -> Vec<Finding> {
-    const CHECK: &str = "datapath";
-    let seen = &view.datapath;
-    let advice = format!("{GUIDE} says which versions have what");
-    let mut findings = vec![];
-    let wanted = seen.asked.as_ref().or(seen.used.as_ref());
-    if let Some(wanted) =
-        wanted.filter(|wanted| !seen.types.is_empty() && !seen.types.contains(*wanted))
-    {
-        let types = seen
-            .types
-            .iter()
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(", ");
+    let findings = [datapath_type(&view.datapath), capabilities(view, known)];
+    findings.into_iter().flatten().collect()
+}
+
+const DATAPATH: &str = "datapath";
+
+fn datapath_type(seen: &SeenDatapath) -> Option<Finding> {
+    let wanted = seen.asked.as_ref().or(seen.used.as_ref())?;
+    if !seen.types.is_empty() && !seen.types.contains(wanted) {
+        let types = listed(&seen.types);
         let says = format!("This Open vSwitch has no datapath of type {wanted}, but {types}.");
-        findings.push(Finding::bad(
-            CHECK,
-            says,
-            "external_ids:sextant-bridge-datapath-type",
-        ));
-    } else if let (Some(asked), Some(used)) = (&seen.asked, &seen.used)
-        && asked != used
+        let advice = "external_ids:sextant-bridge-datapath-type";
+        return Some(Finding::bad(DATAPATH, says, advice));
+    }
+    let used = seen.used.as_ref().filter(|used| *used != wanted)?;
+    Some(Finding::bad(
+        DATAPATH,
+        format!("br-int has type {used}, and {wanted} is asked for."),
+        format!("ovs-vsctl set bridge br-int datapath_type={wanted}"),
+    ))
+}
+
+/// What the datapath says of itself, or else what its switch refuses.
+fn capabilities(view: &OutsideView, known: Option<&Known>) -> Option<Finding> {
+    let advice = format!("{GUIDE} says which versions have what");
+    if let Some(lacks) = &view.datapath.lacks
+        && !lacks.is_empty()
     {
-        let says = format!("br-int has type {used}, and {asked} is asked for.");
-        findings.push(Finding::bad(
-            CHECK,
-            says,
-            format!("ovs-vsctl set bridge br-int datapath_type={asked}"),
-        ));
+        let says = format!("It says that it lacks {}.", listed(lacks));
+        return Some(Finding::bad(DATAPATH, says, advice));
     }
     let id = view.observation.as_ref().ok().map(|seen| &seen.chassis.id);
-    let refused = id.and_then(|id| known?.lacks.get(id));
-    if let Some(lacks) = seen.lacks.as_ref().filter(|lacks| !lacks.is_empty()) {
-        findings.push(Finding::bad(
-            CHECK,
-            format!("It says that it lacks {}.", lacks.join(", ")),
-            advice,
-        ));
-    } else if let Some(refused) = refused {
-        let names = refused
-            .iter()
-            .map(String::as_str)
-            .collect::<Vec<_>>()
-            .join(", ");
-        findings.push(Finding::bad(
-            CHECK,
-            format!("Its switch refuses flows that need {names}."),
-            advice,
-        ));
-    } else if seen.lacks.is_some() {
-        findings.push(Finding::good(
-            CHECK,
-            "It says that it has all that Sextant needs.",
-        ));
-    } else if id
-        .zip(known)
-        .is_some_and(|(id, known)| known.datapaths.contains_key(id))
-    {
-        findings.push(Finding::good(CHECK, "Its switch refuses no flow."));
+    if let Some(lacks) = id.and_then(|id| known?.lacks.get(id)) {
+        let says = format!("Its switch refuses flows that need {}.", listed(lacks));
+        return Some(Finding::bad(DATAPATH, says, advice));
     }
-    findings
+    if view.datapath.lacks.is_some() {
+        let says = "It says that it has all that Sextant needs.";
+        return Some(Finding::good(DATAPATH, says));
+    }
+    let is_programmed = known?.datapaths.contains_key(id?);
+    is_programmed.then(|| Finding::good(DATAPATH, "Its switch refuses no flow."))
 }
 
 fn in_the_way(view: &OutsideView) -> Vec<Finding> {

@@ -130,8 +130,10 @@ async fn operations_of(client: &Client, layout: &Layout, most: usize) -> Option<
 
 /// Whether a transaction may have so many operations. These only read, and say nothing but a number.
 async fn takes(client: &Client, layout: &Layout, operations: usize) -> Option<bool> {
-    let count = || Some(GetOptions::new().with_count_only());
-    let reads = (0..operations).map(|_| TxnOp::get(layout.format(), count()));
+    let reads = (0..operations).map(|_| {
+        let count = GetOptions::new().with_count_only();
+        TxnOp::get(layout.format(), Some(count))
+    });
     let asked = Txn::new().and_then(reads.collect::<Vec<_>>());
     match timely(client.kv_client().txn(asked)).await {
         Ok(_) => Some(true),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::control::FindingState;
-use crate::hypervisor::outside::{SeenDatapath, SeenInterface};
+use crate::hypervisor::outside::SeenInterface;
 use crate::hypervisor::{NotReady, Observation};
 use sextant_model::{ChassisId, Encap, EncapKind, PortId, Reassembly};
 use std::collections::BTreeMap;
