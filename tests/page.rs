@@ -79,10 +79,8 @@ fn leases_are_shown(world: &World, browser: &Browser, port: &str) -> Outcome {
     let rows = rows
         .lines()
         .map(|row| serde_json::from_str::<Value>(row).expect("a row is JSON"));
-    let row = rows
-        .filter(|row| row["port_id"] == port)
-        .last()
-        .expect("the port");
+    let mut rows = rows.filter(|row| row["port_id"] == port);
+    let row = rows.next().expect("the port");
     let lease = &row["leases"][0];
     let (left, ago) = (lease["valid_for"].as_i64(), lease["renewed_ago"].as_i64());
     let whole = left.zip(ago).map(|(left, ago)| left + ago);

@@ -141,14 +141,13 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let (cluster, presence) = shared.unzip();
     let store: Arc<dyn Store> = Arc::new(Measured::new(store, metrics.clone()));
     let control = open_control(config)?;
-
     let (publish, snapshots) = Snapshots::new(Snapshot::default());
     let (events, observed) = state::events();
     let (remember, remembered) = memory::facts();
     let (refuse, refused) = mpsc::unbounded_channel();
     let history = PortHistory::default();
-    let mut owner = Owner::new(config.settings(), publish, remember, metrics.clone())
-        .with_history(history.clone());
+    let owner = Owner::new(config.settings(), publish, remember, metrics.clone());
+    let mut owner = owner.with_history(history.clone());
     if let Some(cluster) = &cluster {
         owner = owner.with_cluster(cluster.clone(), refused);
     }
@@ -176,7 +175,6 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         stopping,
     };
     starting.start(&mut tasks, sockets, control, presence, (again, hung_up))?;
-
     say_ready(config, &manager);
     let mut owner = Box::pin(owner.run(changes, observed));
     tokio::select! {

@@ -181,17 +181,22 @@ fn a_disk_that_cannot_be_written_to_is_told() {
 }
 
 #[test]
-fn a_data_folder_in_a_file_and_a_foreign_address_are_told() {
+fn a_data_folder_in_a_file_a_foreign_address_and_an_audit_nowhere_are_told() {
     let (installation, [_, openflow, ..]) = Installation::new("");
     let file = installation.path("sextant.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     let text = text.replace("/disk/data'", "/sextant.toml/data'");
     let own = format!("openflow_listen = '[::1]:{openflow}'");
     let foreign = format!("openflow_listen = '[2001:db8::7]:{openflow}'\nallow_plaintext = true");
-    std::fs::write(&file, text.replace(&own, &foreign)).unwrap();
+    let text = format!(
+        "audit_file = '/nowhere/audit.jsonl'\n{}",
+        text.replace(&own, &foreign)
+    );
+    std::fs::write(&file, text).unwrap();
     installation.examined().only_wrong_is(&[
         "data folder: ",
         "no interface of this machine has that address",
+        "files: audit_file = /nowhere/audit.jsonl: ",
     ]);
 }
 

@@ -8,6 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 const CHECK: &str = "files";
+/// The folder for logs of the package's unit.
+const LOGS: &str = "/var/log/sextant";
 /// Everybody may read it.
 const FOR_ALL: u32 = 0o004;
 
@@ -32,6 +34,7 @@ pub(super) fn findings(examined: &Examined<'_>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = wrong
         .filter_map(|(key, path, kind)| fault(&examined.user, key, path, *kind))
         .collect();
+    findings.extend(audit(examined));
     if findings.is_empty() && !named.is_empty() {
         let says = format!(
             "{} may read all that are named ({}).",
@@ -76,6 +79,29 @@ fn named(config: &Config) -> [(&'static str, &Path, FileKind); 12] {
         ("nova.cafile", &config.nova.cafile, Plain),
         ("policy_file", &config.policy_file, Plain),
     ]
+}
+
+/// Whether the audit file can be written.
+fn audit(examined: &Examined<'_>) -> Option<Finding> {
+    let (user, path) = (&examined.user, &*examined.config.audit_file);
+    let folder = match path.parent()? {
+        here if here.as_os_str().is_empty() => Path::new("."),
+        folder => folder,
+    };
+    let is_writable = match (std::fs::metadata(path), std::fs::metadata(folder)) {
+        (Ok(file), _) => user.may(&file, FileUse::Change),
+        (Err(_), Ok(folder)) => user.may(&folder, FileUse::Write),
+        // systemd makes it with the start.
+        (Err(_), Err(_)) => examined.unit.is_some() && folder == Path::new(LOGS),
+    };
+    (!is_writable).then(|| {
+        let (shown, name, folder) = (path.display(), &user.name, folder.display());
+        Finding::bad(
+            CHECK,
+            format!("audit_file = {shown}: {name} may not write it, so writes of the API are in the log alone."),
+            format!("install -d -m 750 -o {name} {folder}"),
+        )
+    })
 }
 
 fn fault(user: &ServiceUser, key: &str, path: &Path, kind: FileKind) -> Option<Finding> {
