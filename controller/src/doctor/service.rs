@@ -12,7 +12,8 @@ use std::time::Duration;
 const CHECK: &str = "service";
 /// How long systemd may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
-const PROPERTIES: &str = "--property=LoadState,User,Type,WatchdogUSec,LimitNOFILE,StateDirectory";
+const PROPERTIES: &str =
+    "--property=LoadState,ActiveState,User,Type,WatchdogUSec,LimitNOFILE,StateDirectory";
 /// A process that works says so each third of its watchdog's time; a busy machine needs some seconds of room.
 const SHORTEST_WATCHDOG: Duration = Duration::from_secs(10);
 
@@ -21,10 +22,21 @@ const SHORTEST_WATCHDOG: Duration = Duration::from_secs(10);
 pub(super) struct Unit {
     pub(super) user: Option<String>,
     kind: String,
-    watchdog: Option<Duration>,
+    /// systemd says it of a service that runs, and of no other.
+    watchdog: SeenWatchdog,
     open_files: Option<u64>,
     /// Folders below `/var/lib` that systemd makes.
     pub(super) state_directories: Vec<String>,
+}
+
+/// How long systemd waits for a sign of life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum SeenWatchdog {
+    /// The service does not run.
+    #[default]
+    Unseen,
+    None,
+    After(Duration),
 }
 
 /// The unit, if systemd runs and has it.
@@ -47,7 +59,11 @@ fn read(said: &str) -> Option<Unit> {
     (value(said, "LoadState") == "loaded").then(|| Unit {
         user: Some(value(said, "User").to_owned()).filter(|user| !user.is_empty()),
         kind: value(said, "Type").to_owned(),
-        watchdog: span(value(said, "WatchdogUSec")).filter(|span| !span.is_zero()),
+        watchdog: match span(value(said, "WatchdogUSec")) {
+            _ if value(said, "ActiveState") != "active" => SeenWatchdog::Unseen,
+            Some(patience) if !patience.is_zero() => SeenWatchdog::After(patience),
+            Some(_) | None => SeenWatchdog::None,
+        },
         open_files: value(said, "LimitNOFILE").parse().ok(),
         state_directories: value(said, "StateDirectory")
             .split(' ')
@@ -98,19 +114,20 @@ pub(super) fn findings(unit: Option<&Unit>) -> Vec<Finding> {
         )];
     }
     vec![match unit.watchdog {
-        None => Finding::hint(
+        SeenWatchdog::Unseen => Finding::good(CHECK, "systemd hears of it when it is ready."),
+        SeenWatchdog::None => Finding::hint(
             CHECK,
             "sextant.service has no watchdog: a process that hangs is not restarted.",
             "WatchdogSec=30, by systemctl edit sextant.service",
         ),
-        Some(watchdog) if watchdog < SHORTEST_WATCHDOG => Finding::bad(
+        SeenWatchdog::After(watchdog) if watchdog < SHORTEST_WATCHDOG => Finding::bad(
             CHECK,
             format!(
                 "The watchdog of sextant.service waits {watchdog:?}: a process that is only busy is killed."
             ),
             "WatchdogSec=30, by systemctl edit sextant.service",
         ),
-        Some(watchdog) => Finding::good(
+        SeenWatchdog::After(watchdog) => Finding::good(
             CHECK,
             format!("systemd hears of it, and restarts it after {watchdog:?} of silence."),
         ),
@@ -185,7 +202,7 @@ mod tests {
     use super::*;
     use crate::control::FindingState;
 
-    const SAID: &str = "Type=notify\nWatchdogUSec=30s\nUser=sextant\nLimitNOFILE=65536\nLoadState=loaded\nStateDirectory=sextant\n";
+    const SAID: &str = "ActiveState=active\nType=notify\nWatchdogUSec=30s\nUser=sextant\nLimitNOFILE=65536\nLoadState=loaded\nStateDirectory=sextant\n";
 
     fn state(said: &str) -> FindingState {
         findings(read(said).as_ref())[0].state
@@ -196,7 +213,8 @@ mod tests {
         let unit = read(SAID).unwrap();
         assert_eq!(unit.user.as_deref(), Some("sextant"));
         assert_eq!(unit.open_files, Some(65_536));
-        assert_eq!(unit.watchdog, Some(Duration::from_secs(30)));
+        let patience = SeenWatchdog::After(Duration::from_secs(30));
+        assert_eq!(unit.watchdog, patience);
         assert_eq!(state(SAID), FindingState::Good);
         assert_eq!(read("LoadState=not-found\nType=\n"), None);
         assert_eq!(findings(None), []);
@@ -208,6 +226,9 @@ mod tests {
         assert_eq!(state(&SAID.replace("30s", "infinity")), FindingState::Note);
         assert_eq!(state(&SAID.replace("30s", "0")), FindingState::Note);
         assert_eq!(state(&SAID.replace("30s", "500ms")), FindingState::Bad);
+        let stopped = SAID.replace("=active", "=inactive");
+        let stopped = stopped.replace("30s", "infinity");
+        assert_eq!(state(&stopped), FindingState::Good);
         assert_eq!(span("1min 30s"), Some(Duration::from_secs(90)));
     }
 
