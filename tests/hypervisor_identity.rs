@@ -138,6 +138,39 @@ fn a_hypervisor_is_who_its_certificate_says_and_speaks_what_the_listener_does()
 }
 
 #[test]
+fn the_doctor_looks_over_tls_with_the_controllers_own_certificate() -> Result<(), Failure> {
+    let pki = Pki::new();
+    let world = World::start_in(LabOptions::default(), &pki.configuration())?;
+    let host = world.lab.hypervisor(1);
+    pki.join(host, "h1", "h1")?;
+    wait_alive(&world, &["h1"])?;
+    host.vsctl(&["set-manager", "ssl:[fd00:c::1]:6640", "pssl:6641:[::]"])?;
+    let (file, socket) = (pki.file("sextant.toml"), world.controller.control_socket());
+    std::fs::write(&file, pki.configuration()).expect("a file");
+    let binary = world.controller.binary().display().to_string();
+    let socket = socket.display().to_string();
+    let words = [
+        &*binary,
+        "doctor",
+        "--config",
+        &file,
+        "--control-socket",
+        &socket,
+        "--hypervisor",
+        "ssl:[::1]:6641",
+    ];
+    // The database listens a moment later.
+    wait_for("the doctor's verdict over TLS", SOON, || {
+        let said = host.run(&words).map_err(|error| error.to_string())?;
+        match said.stdout.contains("Sextant knows it as h1") && !said.stdout.contains("BAD") {
+            true => Ok(()),
+            false => Err(said.stdout),
+        }
+    })?;
+    Ok(())
+}
+
+#[test]
 fn the_rule_about_names_follows_the_configuration_while_hypervisors_are_connected()
 -> Result<(), Failure> {
     let pki = Pki::new();

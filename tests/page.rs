@@ -1,6 +1,6 @@
 //! The page for operators, in a real browser: Debian's Chromium beside the controller.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sextant_lab::story::{Failure, Outcome, World, ensure};
 use sextant_lab::{Browser, Reply, wait_for};
 use std::path::Path;
@@ -67,6 +67,7 @@ fn the_cloud_is_seen_and_everything_in_it_is_found() -> Outcome {
         view(&browser, place)?;
         browser.wait_text(words)?;
     }
+    leases_are_shown(&world, &browser, id)?;
     view(&browser, "hypervisor/h9")?;
     browser.wait_text("there is no hypervisor h9")?;
     loads_nothing_from_elsewhere(&browser)
@@ -92,6 +93,27 @@ fn of_many_networks_some_are_drawn_and_all_are_a_button_away() -> Outcome {
     browser
         .wait_script("return document.querySelectorAll('tbody tr').length === 101")
         .map_err(Failure::from)
+}
+
+/// A guest that leased its address just now has it for another day.
+fn leases_are_shown(world: &World, browser: &Browser, port: &str) -> Outcome {
+    let rows = world.controller.ask(&["ports", "--json"])?.stdout;
+    let rows = rows
+        .lines()
+        .map(|row| serde_json::from_str::<Value>(row).expect("a row is JSON"));
+    let mut rows = rows.filter(|row| row["port_id"] == port);
+    let row = rows.next().expect("the port");
+    let lease = &row["leases"][0];
+    let (left, ago) = (lease["valid_for"].as_i64(), lease["renewed_ago"].as_i64());
+    let whole = left.zip(ago).map(|(left, ago)| left + ago);
+    ensure(
+        lease["protocol"] == "dhcpv6" && whole == Some(86_400),
+        || row.to_string(),
+    )?;
+    view(browser, "ports")?;
+    // Less than a day is left.
+    browser.wait_text("DHCPv6 23 h")?;
+    Ok(())
 }
 
 fn loads_nothing_from_elsewhere(browser: &Browser) -> Outcome {

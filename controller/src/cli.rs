@@ -2,8 +2,10 @@
 
 use crate::config::{Auth, Config, ConfigError, WebListen, listen_address};
 use crate::control::{SupportBundle, Verbs};
+use crate::doctor::Installation;
 use crate::transfer::{self, Location, TransferError};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use sextant_ovsdb_client::Remote;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -36,6 +38,10 @@ pub enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Check an installation before it runs and while it does, or a hypervisor from outside. Exits with 1 if something is wrong.
+    ///
+    /// It takes the options of `serve`, and changes nothing. Without `--config` it reads /etc/sextant/sextant.toml where that is.
+    Doctor(DoctorOptions),
     /// Copy or check what is stored, while no controller runs on it.
     #[command(subcommand)]
     Store(StoreCommand),
@@ -182,6 +188,13 @@ impl Serve {
     /// # Errors
     /// The file is wrong, or what comes of all does not make sense.
     pub fn configuration(&self) -> Result<Config, ConfigError> {
+        let config = self.read()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The same, whether or not it makes sense.
+    fn read(&self) -> Result<Config, ConfigError> {
         let mut config = self
             .config
             .as_deref()
@@ -196,10 +209,47 @@ impl Serve {
         override_with(&mut config.control.socket, self.control_socket.clone());
         override_with(&mut config.auth, self.auth);
         config.allow_plaintext |= self.allow_plaintext;
-        config.check()?;
         Ok(config)
     }
 }
+
+/// Options of `doctor`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct DoctorOptions {
+    /// Look at this hypervisor's database instead, as Open vSwitch names it: unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT.
+    #[arg(long, value_name = "DATABASE")]
+    pub hypervisor: Option<Remote>,
+    /// Those of the process that is checked.
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+impl DoctorOptions {
+    /// What is to be checked.
+    pub fn installation(mut self) -> Installation {
+        let packaged = Path::new(PACKAGED);
+        if self.serve.config.is_none() && packaged.exists() {
+            self.serve.config = Some(packaged.to_owned());
+        }
+        let file = self.serve.config.clone();
+        let (config, faults) = match (self.serve.read(), &file) {
+            (Ok(config), _) => {
+                let faults = config.faults();
+                (Some(config), faults)
+            }
+            (Err(_), Some(file)) => (None, Config::faults_of(file)),
+            (Err(error), None) => (None, vec![error]),
+        };
+        Installation {
+            file,
+            config,
+            faults,
+        }
+    }
+}
+
+/// The configuration that the Debian package's unit names.
+const PACKAGED: &str = "/etc/sextant/sextant.toml";
 
 /// Options of `metadata`. They override the environment, and the environment overrides the file.
 #[derive(Clone, Debug, Default, Args)]

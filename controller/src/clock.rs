@@ -42,6 +42,19 @@ pub(crate) fn parse_utc(text: &str) -> Option<i64> {
     })
 }
 
+/// A time in HTTP (RFC 9110 §5.6.7), such as `Sun, 06 Nov 1994 08:49:37 GMT`, in seconds since 1970.
+pub(crate) fn parse_http_date(text: &str) -> Option<i64> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let fields: Vec<&str> = text.split(' ').collect();
+    let [_, day, month, year, time, "GMT"] = fields[..] else {
+        return None;
+    };
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    parse_utc(&format!("{year}-{month}-{day}T{time}Z"))
+}
+
 /// How many days a month has.
 fn days_of(year: i64, month: i64) -> i64 {
     let (next_year, next) = if month == 12 {
@@ -85,6 +98,19 @@ mod tests {
             ("2100-03-01T00:00:00Z", 4_107_542_400),
         ] {
             assert_eq!(parse_utc(text), Some(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_in_http_is_read() {
+        let read = parse_http_date("Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(read, Some(784_111_777));
+        for text in [
+            "",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 UTC",
+        ] {
+            assert_eq!(parse_http_date(text), None, "{text}");
         }
     }
 

@@ -78,6 +78,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The operator's rules of who may do what, as oslo.policy's file has them. Empty: Neutron's default rules.
     pub policy_file: PathBuf,
+    /// The file that has a line for each write that the API is asked for. Empty: none.
+    pub audit_file: PathBuf,
     /// How tokens are validated, with [`Auth::Keystone`].
     pub keystone: KeystoneConfig,
     /// Whether and where Nova is told what happens to its guests' ports.
@@ -226,6 +228,7 @@ impl Default for Config {
             auth: Auth::None,
             trusted_proxies: api::loopback(),
             policy_file: PathBuf::new(),
+            audit_file: PathBuf::new(),
             keystone: KeystoneConfig::default(),
             nova: NovaConfig::default(),
             allow_plaintext: false,

@@ -13,12 +13,14 @@ pub mod verbs;
 mod visible;
 
 pub use bundle::{SupportBundle, SupportBundleError};
+pub(crate) use client::rows_of;
 pub use client::{Ask, ClientError};
 pub(crate) use protocol::LONGEST_REQUEST;
 pub use server::serve;
 pub(crate) use server::{STALL, answer_lines};
 pub(crate) use socket::LONGEST_PATH;
 pub use socket::{ControlSocket, SocketError};
+pub use verbs::finding::{Finding, FindingState};
 pub use verbs::{Request, Verbs};
 
 use crate::flow_counters::FlowCounters;

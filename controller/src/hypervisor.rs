@@ -13,6 +13,7 @@ mod meddling;
 mod metadata;
 mod news;
 mod observe;
+pub mod outside;
 mod patches;
 mod place;
 mod port;

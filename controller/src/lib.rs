@@ -7,11 +7,13 @@
 
 pub mod admission;
 pub mod api;
+pub mod audit_file;
 pub mod cli;
 mod clock;
 pub mod cluster;
 pub mod config;
 pub mod control;
+pub mod doctor;
 mod fair;
 pub mod flow_counters;
 pub mod http;

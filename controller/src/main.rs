@@ -1,11 +1,12 @@
 //! The `sextant` command.
 
 use clap::Parser;
-use sextant_controller::cli::{Cli, Command, MetadataOptions, Serve, StoreCommand};
+use sextant_controller::cli::{Cli, Command, DoctorOptions, MetadataOptions, Serve, StoreCommand};
 use sextant_controller::logging::{self, Logs};
 use sextant_controller::runtime::Again;
 use sextant_controller::service_manager::ServiceManager;
-use sextant_controller::{config::Config, metadata, reference, runtime};
+use sextant_controller::{config::Config, doctor, metadata, reference, runtime};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// The exit status if the configuration or the command line is wrong.
@@ -25,14 +26,12 @@ fn main() -> ExitCode {
             }
         }
         Command::Metadata(options) => serve_metadata(&options, cli.json),
-        Command::CheckConfig { file } => {
-            let faults = Config::faults_of(&file);
-            say(&reference::verdict(&file, &faults, cli.json));
-            match faults.is_empty() {
-                true => ExitCode::SUCCESS,
-                false => ExitCode::from(USAGE),
-            }
-        }
+        Command::CheckConfig { file } => check_config(&file, cli.json),
+        Command::Doctor(options) => match examine(options, cli.json) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => complain(&error),
+        },
         Command::Store(command) => match transfer(&command, cli.json) {
             Ok(text) => {
                 say(&text);
@@ -98,6 +97,29 @@ fn serve_metadata(options: &MetadataOptions, json: bool) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, 1),
     }
+}
+
+fn check_config(file: &Path, json: bool) -> ExitCode {
+    let faults = Config::faults_of(file);
+    say(&reference::verdict(file, &faults, json));
+    match faults.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(USAGE),
+    }
+}
+
+/// Whether nothing is wrong.
+fn examine(options: DoctorOptions, json: bool) -> std::io::Result<bool> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let hypervisor = options.hypervisor.clone();
+    let installation = options.installation();
+    let findings = runtime.block_on(doctor::examine(&installation, hypervisor.as_ref()));
+    // What waits for somebody who does not answer is left behind.
+    runtime.shutdown_background();
+    say(&doctor::shown(&findings, json));
+    Ok(doctor::is_well(&findings))
 }
 
 fn transfer(command: &StoreCommand, json: bool) -> Result<String, Box<dyn std::error::Error>> {

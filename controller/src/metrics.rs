@@ -289,6 +289,8 @@ metrics! {
     quotas_scarce: IntGauge = "sextant_quotas_nearly_used_up" [],
     /// Subnets that a router asks prefixes for, by state: a server has delegated one (delegated), or not yet (waiting).
     delegated_subnets: IntGaugeVec = "sextant_delegated_subnets" ["state"],
+    /// Writes of the API that could not be written to the audit file. The log has them.
+    audit_lines_lost: IntCounter = "sextant_audit_lines_lost_total" [],
     /// Log lines about hypervisors that were left out because too many of their kind came at once. The log says how many of which.
     log_lines_left_out: IntCounter = "sextant_log_lines_left_out_total" [],
     /// Changes of delegated prefixes, by kind. delegated: a subnet got its first. renumbered: it got another. reverted: it has none any more. refused: the prefix overlaps another subnet's.

@@ -56,6 +56,16 @@ struct NotifierParts {
     metrics: Metrics,
 }
 
+/// Asks Nova whether it is there. Returns its URL.
+///
+/// # Errors
+/// Why it cannot be told of ports.
+pub(crate) async fn reach(settings: NovaSettings) -> Result<String, String> {
+    let metrics = Metrics::new().map_err(|error| error.to_string())?;
+    let client = NovaClient::new(settings, metrics).map_err(|error| error.to_string())?;
+    client.reach().await.map_err(|error| error.to_string())
+}
+
 impl NovaNotifier {
     /// One that has told nothing yet.
     ///

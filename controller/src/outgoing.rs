@@ -1,7 +1,9 @@
 //! Connections to other services of the cloud: HTTP/1.1, with or without TLS, kept for a while.
 
+mod any_name;
 mod trust;
 
+pub(crate) use any_name::{CertificateOf, for_any_name};
 pub use trust::TrustError;
 pub(crate) use trust::{authorities, trusting};
 

@@ -12,6 +12,7 @@ mod tasks;
 pub use again::Again;
 
 use crate::api::PolicyError;
+use crate::audit_file::AuditFile;
 use crate::config::Config;
 use crate::control::{ControlSocket, SocketError};
 use crate::memory;
@@ -131,9 +132,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     // Registered first: without a handler, SIGHUP would end the process.
     let hung_up = signal(SignalKind::hangup())?;
     let sockets = Sockets::open(config)?;
-    let metrics = Metrics::new()?;
-    metrics.show_totals_only(!config.metrics_per_hypervisor);
-    again.logs.count_left_out(&metrics.log_lines_left_out);
+    let metrics = measured(config, &again)?;
     let manager = again.manager.clone();
     let Opened { store, shared } = tokio::select! {
         opened = open_store::open(config) => opened?,
@@ -142,14 +141,13 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let (cluster, presence) = shared.unzip();
     let store: Arc<dyn Store> = Arc::new(Measured::new(store, metrics.clone()));
     let control = open_control(config)?;
-
     let (publish, snapshots) = Snapshots::new(Snapshot::default());
     let (events, observed) = state::events();
     let (remember, remembered) = memory::facts();
     let (refuse, refused) = mpsc::unbounded_channel();
     let history = PortHistory::default();
-    let mut owner = Owner::new(config.settings(), publish, remember, metrics.clone())
-        .with_history(history.clone());
+    let owner = Owner::new(config.settings(), publish, remember, metrics.clone());
+    let mut owner = owner.with_history(history.clone());
     if let Some(cluster) = &cluster {
         owner = owner.with_cluster(cluster.clone(), refused);
     }
@@ -163,6 +161,7 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let mut tasks = Tasks::new(stop);
     let facts = memory::keep(store.clone(), remembered, refuse);
     tasks.memory.add("the keeper of facts", facts);
+    let audit_file = AuditFile::open(&config.audit_file, metrics.clone())?;
     let starting = Starting {
         config,
         store,
@@ -171,11 +170,11 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         metrics,
         cluster,
         history,
+        audit_file: audit_file.clone(),
         threads,
         stopping,
     };
     starting.start(&mut tasks, sockets, control, presence, (again, hung_up))?;
-
     say_ready(config, &manager);
     let mut owner = Box::pin(owner.run(changes, observed));
     tokio::select! {
@@ -184,7 +183,16 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
         ended = tasks.ended() => return Err(ended),
     }
     tracing::info!("stopping");
-    tasks.finish(owner).await
+    let ended = tasks.finish(owner).await;
+    audit_file.finish();
+    ended
+}
+
+fn measured(config: &Config, again: &Again) -> Result<Metrics, RuntimeError> {
+    let metrics = Metrics::new()?;
+    metrics.show_totals_only(!config.metrics_per_hypervisor);
+    again.logs.count_left_out(&metrics.log_lines_left_out);
+    Ok(metrics)
 }
 
 fn open_control(config: &Config) -> Result<Option<ControlSocket>, SocketError> {

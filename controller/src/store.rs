@@ -10,7 +10,10 @@ mod etcd;
 mod measured;
 
 pub use embedded::{EMBEDDED_FILE, Embedded, FORMAT, OpenError};
-pub use etcd::{Etcd, EtcdError, EtcdSettings, Password, check_endpoint};
+pub use etcd::{
+    ClusterCheckup, Etcd, EtcdError, EtcdSettings, MemberCheckup, MemberStatus, Password,
+    check_endpoint, check_up,
+};
 pub use measured::Measured;
 
 use serde::{Deserialize, Serialize};

@@ -155,6 +155,11 @@ fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'st
     }
 }
 
+/// The first expiry among the certificates in a file, in seconds since 1970. None where none can be read.
+pub(crate) fn first_expiry(path: &Path) -> Option<i64> {
+    earliest(&certificates("certificate", path).ok()?)
+}
+
 fn unusable(key: &'static str, path: &Path) -> impl Fn(pem::Error) -> TlsError {
     move |error| TlsError::File {
         key,

@@ -273,6 +273,109 @@ fn writes_and_refusals_are_a_line_each() {
     assert_eq!(controller.says("write")["method"], "DELETE");
 }
 
+fn audited(path: &Path, least: usize) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(lines.len() >= least, "{text}");
+    lines
+}
+
+/// The value of a counter.
+fn counted(port: u16, metric: &str) -> String {
+    let url = format!("http://[::1]:{port}/metrics");
+    let output = Command::new("curl").args(["-s", &url]).output().unwrap();
+    let page = String::from_utf8(output.stdout).unwrap();
+    let mut lines = page.lines();
+    let line = lines.find_map(|line| line.strip_prefix(&format!("{metric} ")));
+    line.unwrap().to_owned()
+}
+
+/// The headers of a caller behind a proxy.
+const ANN: [&str; 5] = [
+    "X-User-Id: ann",
+    "X-User-Name: Ann",
+    "X-Project-Id: one",
+    "X-Roles: member",
+    "X-Forwarded-For: 192.0.2.7",
+];
+
+#[test]
+fn writes_and_refusals_are_in_the_audit_file_which_may_be_moved_away() {
+    let (folder, ports) = (Folder::new(), free_ports());
+    let path = folder.0.join("log").join("audit.jsonl");
+    let more = format!("auth = 'headers'\naudit_file = '{}'\n", path.display());
+    folder.configure(ports, &more);
+    let mut controller = Controller::start(&folder, sextant(), ports[0]);
+    // There is no folder yet: the API serves, and what is lost is counted.
+    let blue = json!({"network": {"name": "blue"}});
+    assert_eq!(controller.ask("POST", "networks", &ANN, &blue).0, 201);
+    controller.says("write");
+    let counter = "sextant_audit_lines_lost_total";
+    while counted(ports[3], counter) == "0" {}
+    assert_eq!(counted(ports[3], counter), "1");
+
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let (_, made) = controller.ask("POST", "networks", &ANN, &blue);
+    let id = made["network"]["id"].as_str().unwrap();
+    let network = format!("networks/{id}");
+    let shared = json!({"network": {"shared": true}});
+    assert_eq!(controller.ask("PUT", &network, &ANN, &shared).0, 403);
+    let bad = json!({"network": {"mtu": "long"}});
+    assert_eq!(controller.ask("PUT", &network, &ANN, &bad).0, 400);
+    assert_eq!(controller.ask("GET", &network, &ANN, &Value::Null).0, 200);
+    assert_eq!(
+        controller.ask("DELETE", &network, &ANN, &Value::Null).0,
+        204
+    );
+    controller.says("the audit file is written again");
+
+    // As logrotate does. What was asked before is written before the file is another one.
+    let moved = path.with_extension("jsonl.1");
+    controller.hang_up();
+    controller.says("the configuration was read again");
+    std::fs::rename(&path, &moved).unwrap();
+    controller.hang_up();
+    controller.says("the configuration was read again");
+    assert_eq!(controller.ask("POST", "networks", &ANN, &blue).0, 201);
+    let _ = Command::new("kill")
+        .arg(controller.process.id().to_string())
+        .status();
+    assert!(controller.process.wait().unwrap().success());
+
+    let lines = audited(&moved, 4);
+    let statuses: Vec<_> = lines.iter().map(|line| line["status"].as_u64()).collect();
+    assert_eq!(statuses, [201, 403, 400, 204].map(Some), "{lines:#?}");
+    says_everything(&lines[0], id);
+    assert_eq!(lines[1]["attributes"], json!({"shared": true}));
+    assert_eq!((&lines[1]["id"], &lines[3]["id"]), (&json!(id), &json!(id)));
+    assert_eq!(lines[3]["resources"], json!([{"id": id, "name": "blue"}]));
+    assert_eq!(audited(&path, 1).len(), 1);
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o640);
+}
+
+fn says_everything(line: &Value, id: &str) {
+    for (key, value) in [
+        ("user_id", json!("ann")),
+        ("user_name", json!("Ann")),
+        ("project_id", json!("one")),
+        ("roles", json!(["member"])),
+        ("source", json!("::1")),
+        ("forwarded_for", json!("192.0.2.7")),
+        ("method", json!("POST")),
+        ("resource", json!("networks")),
+        ("resources", json!([{"id": id, "name": "blue"}])),
+        ("attributes", json!({"name": "blue"})),
+    ] {
+        assert_eq!(line[key], value, "{key}: {line}");
+    }
+    assert!(line["request_id"].as_str().unwrap().starts_with("req-"));
+    assert!(line["time"].as_str().unwrap().ends_with('Z'), "{line}");
+}
+
 /// The command, with a disk of its own that holds so much.
 fn on_a_small_disk(folder: &Folder) -> Command {
     let disk = folder.0.join("disk");

@@ -89,6 +89,7 @@ fn a_package_has_everything_that_a_controller_needs() {
     for (name, expected) in [
         ("/usr/bin/sextant", executable),
         ("/etc/sextant/sextant.toml", "-rw-r----- root/root"),
+        ("/etc/logrotate.d/sextant", plain),
         ("/lib/systemd/system/sextant.service", plain),
         ("/lib/systemd/system/sextant-metadata.service", plain),
         ("/usr/lib/sysusers.d/sextant.conf", plain),
@@ -119,7 +120,10 @@ fn a_package_has_everything_that_a_controller_needs() {
     let root = folder.0.join("root");
     run(Command::new("dpkg-deb").arg("-R").arg(&package).arg(&root));
     let conffiles = std::fs::read_to_string(root.join("DEBIAN/conffiles")).unwrap();
-    assert_eq!(conffiles, "/etc/sextant/sextant.toml\n");
+    assert_eq!(
+        conffiles,
+        "/etc/logrotate.d/sextant\n/etc/sextant/sextant.toml\n"
+    );
     let packed = std::fs::read_to_string(root.join("etc/sextant/sextant.toml")).unwrap();
     let page = sextant_controller::cli::Page::Toml;
     assert_eq!(packed, sextant_controller::reference::page(page));

@@ -133,19 +133,20 @@ BOARD = Board(
             "Connections, certificates, logs",
             [
                 lines(
-                    "Connections refused, log lines left out",
+                    "Connections refused, log lines left out, audit lines lost",
                     "Connections that were refused, or ended to make room. `full`: raise the limit of open files "
                     "(a quarter of them is each listener's). `unidentified` and `stale`: something connects and "
                     "never says whose it is; the log names its address. Hypervisors that are known do not count "
                     "among these, and of many that come at once some wait: neither is refused. Log lines about "
                     "hypervisors are left out while more than 50 of a kind come in 10 seconds; the log says how "
-                    "many of which.",
+                    "many of which. Audit lines are lost while the audit file cannot be written: look at its disk.",
                     [
                         (
                             "{{listener}} {{reason}}",
                             "sum by (listener, reason) (rate(sextant_connections_refused_total{@}[@]))",
                         ),
                         ("log lines left out", "sum(rate(sextant_log_lines_left_out_total{@}[@]))"),
+                        ("audit lines lost", "sum(rate(sextant_audit_lines_lost_total{@}[@]))"),
                     ],
                     unit="ops",
                     width=12,

@@ -5,6 +5,7 @@ mod actions;
 mod agent;
 mod answer;
 pub(crate) mod api;
+mod asked;
 mod audit;
 mod availability_zone;
 

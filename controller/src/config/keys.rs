@@ -58,6 +58,11 @@ pub const KEYS: &[(&str, &[KeyReference])] = &[
                 "Addresses and prefixes from which those headers are believed, with `auth = \"headers\"`.",
             ),
             (
+                "audit_file",
+                "",
+                "File that gets a line of JSON for each write that the API is asked for: who, from where, what, and how it ended ([guide](guides/identity.md#the-audit)). Empty: none, and the log alone has them. SIGHUP has it opened anew.",
+            ),
+            (
                 "policy_file",
                 "",
                 "File of rules that take the place of Neutron's default policies, as oslo.policy's `policy.yaml`. Empty: none. SIGHUP has it read again.",

@@ -147,7 +147,7 @@ fn show<V: Verb>(verb: &V, rows: &[V::Row], json: bool, print: &mut dyn FnMut(&s
 ///
 /// # Errors
 /// [`ClientError`] says why there is no answer, or no complete one.
-pub(super) fn rows_of(
+pub(crate) fn rows_of(
     given: Option<&Path>,
     request: &impl Serialize,
 ) -> Result<Vec<serde_json::Value>, ClientError> {

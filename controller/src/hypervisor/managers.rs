@@ -42,6 +42,11 @@ pub(super) fn listens(target: &str) -> bool {
     host_and_port(target).is_none()
 }
 
+/// The port that a target names, where the database connects to it.
+pub(super) fn port(target: &str) -> Option<&str> {
+    host_and_port(target).map(|(_, port)| port)
+}
+
 /// The controller of a target, if one of the managers is at the same address.
 pub(super) fn owner(replica: &Replica, controller: &str) -> Option<IpAddr> {
     let own = address(controller)?;

@@ -279,6 +279,8 @@ mod tests {
         TokenVerdict::Holds(Arc::new(Token {
             octets,
             user: "u".to_owned(),
+            user_name: None,
+            project_name: None,
             scope: Scope::Nothing,
             roles: vec![],
             is_admin_project: true,

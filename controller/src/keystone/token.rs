@@ -11,6 +11,10 @@ use serde::Deserialize;
 pub struct Token {
     /// Whose it is.
     pub user: String,
+    /// The user's name.
+    pub user_name: Option<String>,
+    /// The project's name, where it is for one.
+    pub project_name: Option<String>,
     /// For what it is.
     pub scope: Scope,
     /// The names of the user's roles there.
@@ -49,6 +53,8 @@ impl Token {
             expires_at: clock::parse_utc(&token.expires_at)?,
             scope: token.scope(),
             user: token.user.id,
+            user_name: token.user.name,
+            project_name: token.project.and_then(|project| project.name),
             catalog: token.catalog,
             roles: token.roles.into_iter().map(|role| role.name).collect(),
             is_admin_project: token.is_admin_project.unwrap_or(true),
@@ -98,6 +104,7 @@ impl TokenDescription {
 #[derive(Deserialize)]
 struct Named {
     id: String,
+    name: Option<String>,
 }
 
 #[derive(Deserialize)]

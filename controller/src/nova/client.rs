@@ -83,6 +83,29 @@ impl NovaClient {
         }
     }
 
+    /// Asks Nova which version it is, which it says to everybody. Returns its URL.
+    pub(super) async fn reach(&self) -> Result<String, NovaFailure> {
+        let token = self.login.token(None).await?;
+        let base = self.base(&token)?.to_owned();
+        let request = Request::get(format!("{}/", base.trim_end_matches('/')))
+            .header("x-auth-token", token.text())
+            .header(ACCEPT, "application/json")
+            .body(Body::empty());
+        let request = request.map_err(|error| NovaFailure::Answer(error.to_string()))?;
+        let reply = timeout(self.settings.timeout, self.read(request)).await;
+        let late = format!("no answer within {:?}", self.settings.timeout);
+        let reply = reply.unwrap_or(Err(NovaFailure::Answer(late)))?;
+        match reply.status {
+            status if status.is_server_error() => {
+                Err(NovaFailure::Answer(format!("{base}: {status}")))
+            }
+            StatusCode::UNAUTHORIZED => Err(NovaFailure::Answer(format!(
+                "{base} does not take the token that Keystone has just issued"
+            ))),
+            _ => Ok(base),
+        }
+    }
+
     /// Tells Nova of these. Returns what it does with each, in order.
     pub(super) async fn send(&self, events: &[NovaEvent]) -> Result<Vec<NovaVerdict>, NovaFailure> {
         let body = Bytes::from(written(events).to_string());

@@ -32,22 +32,25 @@ pub(crate) fn authorities(cafile: &Path) -> Result<RootCertStore, TrustError> {
     }
     let read = CertificateDer::pem_file_iter(cafile);
     let read = read.and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certificates = read.map_err(|error| unusable(cafile, error))?;
+    let certificates = read.map_err(|error| TrustError::new(cafile, error))?;
     if certificates.is_empty() {
-        return Err(unusable(cafile, "no certificate in this file"));
+        return Err(TrustError::new(cafile, "no certificate in this file"));
     }
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
         let added = roots.add(certificate);
-        added.map_err(|error| unusable(cafile, error))?;
+        added.map_err(|error| TrustError::new(cafile, error))?;
     }
     Ok(roots)
 }
 
-fn unusable(cafile: &Path, reason: impl ToString) -> TrustError {
-    TrustError {
-        path: cafile.to_owned(),
-        reason: reason.to_string(),
+impl TrustError {
+    /// This file cannot be used for this reason.
+    pub(super) fn new(path: &Path, reason: impl ToString) -> Self {
+        Self {
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
     }
 }
 

@@ -49,7 +49,11 @@ impl Reload {
     async fn read_again(&mut self) {
         match self.again.options.configuration() {
             Ok(read) => self.follow(read).await,
-            Err(error) => tracing::warn!(%error, "the configuration stays as it was"),
+            Err(error) => {
+                // Whoever moves the file away to keep it does not know whether the configuration is right.
+                self.api.audit_again(&self.config.audit_file);
+                tracing::warn!(%error, "the configuration stays as it was");
+            }
         }
         // Certificates are read even if the configuration is wrong: whoever renews them does not know of that.
         read_certificates(self.tls.as_ref(), &self.config.tls);
@@ -61,6 +65,7 @@ impl Reload {
         let before = self.config.clone();
         follow(&mut self.config, &read);
         self.again.logs.set(&self.config.log);
+        self.api.audit_again(&self.config.audit_file);
         callers::identify_again(&self.api, &self.config);
         callers::decide_again(&self.api, &self.config);
         self.rules.set(HypervisorRules::from(&self.config));
@@ -99,6 +104,7 @@ fn follow(config: &mut Config, read: &Config) {
     config.auth = read.auth;
     config.trusted_proxies = read.trusted_proxies.clone();
     config.policy_file = read.policy_file.clone();
+    config.audit_file = read.audit_file.clone();
     config.keystone = read.keystone.clone();
     config.allow_plaintext = read.allow_plaintext;
     config.dns_domain = read.dns_domain.clone();
@@ -141,6 +147,7 @@ differences! {
     auth,
     trusted_proxies,
     policy_file,
+    audit_file,
     keystone,
     nova,
     allow_plaintext,

@@ -5,6 +5,7 @@ use super::tasks::Tasks;
 use super::{RuntimeError, WebThreads, callers, pulse, store_age};
 use crate::admission;
 use crate::api::{self, Api};
+use crate::audit_file::AuditFile;
 use crate::cluster::{Cluster, Tenures};
 use crate::config::Config;
 use crate::control::{self, ControlSocket, OperatorView, StoredCloud};
@@ -79,6 +80,7 @@ pub(super) struct Starting<'a> {
     /// This controller's place among several. `None`: it is the only one.
     pub(super) cluster: Option<Cluster>,
     pub(super) history: PortHistory,
+    pub(super) audit_file: AuditFile,
     pub(super) threads: WebThreads,
     /// Changes once nobody holds its other end: then requests are answered no more.
     pub(super) stopping: watch::Receiver<()>,
@@ -184,6 +186,7 @@ impl Starting<'_> {
         let (databases, switches) = (hypervisors.seats.clone(), switches.seats.clone());
         let api = api.with_hypervisors(databases, switches, self.events.clone());
         let api = api.with_cluster(self.cluster.clone());
+        let api = api.with_audit_file(self.audit_file.clone());
         let api = api.with_identity(callers::identity(self.config, &self.metrics)?);
         callers::decide(&api, self.config)?;
         callers::try_out(&api, &self.threads.api);

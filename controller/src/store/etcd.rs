@@ -4,6 +4,7 @@
 //! preconditions are comparisons of revisions. Revisions are those of the cluster: they grow, but not by one.
 
 mod call;
+mod checkup;
 mod commit;
 mod endpoints;
 mod filling;
@@ -19,6 +20,7 @@ mod settings;
 mod transaction;
 mod watch;
 
+pub use checkup::{ClusterCheckup, MemberCheckup, MemberStatus, check_up};
 pub use opening::EtcdError;
 pub use settings::{EtcdSettings, Password, check_endpoint};
 

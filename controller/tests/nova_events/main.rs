@@ -4,6 +4,7 @@
 mod answers;
 #[path = "../api/mod.rs"]
 mod api;
+mod doctor;
 mod nova;
 #[path = "../api_keystone/played.rs"]
 mod played;

@@ -2,6 +2,7 @@
 
 mod access;
 mod chaos;
+mod doctor;
 mod member;
 mod opening;
 mod outages;

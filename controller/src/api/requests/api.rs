@@ -6,6 +6,7 @@ use crate::api::requests::audit::Audit;
 use crate::api::requests::gate::Gate;
 use crate::api::requests::identity::Identity;
 use crate::api::rights::PolicyFile;
+use crate::audit_file::AuditFile;
 use crate::cluster::Cluster;
 use crate::fair::FairPlaces;
 use crate::metrics::Metrics;
@@ -15,6 +16,7 @@ use crate::state::Events;
 use crate::store::Store;
 use arc_swap::ArcSwap;
 use sextant_model::ChassisId;
+use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::RwLock;
 
@@ -82,6 +84,13 @@ impl Api {
         self
     }
 
+    /// The same, with a file that has a line for each write.
+    #[must_use]
+    pub fn with_audit_file(self, file: AuditFile) -> Self {
+        let audit = Arc::new(Audit::to(file));
+        Self { audit, ..self }
+    }
+
     /// The same, with this way to identify callers. By default everyone is admin.
     #[must_use]
     pub fn with_identity(self, identity: Identity) -> Self {
@@ -96,6 +105,11 @@ impl Api {
     /// How callers are identified.
     pub fn identity(&self) -> Arc<Identity> {
         self.identity.load_full()
+    }
+
+    /// Opens the file for the audit anew, which may be another one.
+    pub fn audit_again(&self, path: &Path) {
+        self.audit.reopen(path);
     }
 
     /// What is measured.

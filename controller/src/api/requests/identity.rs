@@ -57,7 +57,11 @@ impl Identity {
             return Err(Unidentified::Nobody);
         }
         let caller = self.caller(peer, headers).ok_or(Unidentified::Nobody)?;
-        let name = CallerName::named(headers);
+        let name = CallerName::named(headers).with_roles(&caller.credentials.roles);
+        let name = match self {
+            Self::Headers { .. } => name.through_proxy(headers),
+            Self::Everyone | Self::Keystone(_) => name,
+        };
         Ok(Identified { caller, name })
     }
 

@@ -5,6 +5,7 @@ use crate::api::contract::caller::Caller;
 use crate::api::contract::error::ApiError;
 use crate::api::contract::limits;
 use crate::api::requests::api::Api;
+use crate::api::requests::asked;
 use crate::api::requests::identity;
 use axum::body::{Body as Stream, to_bytes};
 use axum::http::header::{HOST, IF_MATCH};
@@ -40,10 +41,12 @@ pub(crate) async fn json(
     if octets.is_empty() {
         return Ok(Map::new());
     }
-    match octets.len() < LONG {
+    let body = match octets.len() < LONG {
         true => parsed(&octets, about),
         false => api.gate.pass(|| parsed(&octets, about)).await,
-    }
+    }?;
+    asked::note_body(&body);
+    Ok(body)
 }
 
 fn parsed(octets: &[u8], about: &str) -> Result<Map<String, Value>, ApiError> {

@@ -4,6 +4,7 @@ use crate::api::contract::caller::Caller;
 use crate::api::contract::error::ApiError;
 use crate::api::requests::abandon;
 use crate::api::requests::api::Api;
+use crate::api::requests::asked::Asked;
 use crate::api::requests::audit::{Answered, CallerName};
 use crate::api::requests::discovery;
 use crate::api::requests::identity::{Identified, Identity};
@@ -20,6 +21,7 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 
@@ -35,7 +37,10 @@ pub(crate) async fn serve(State(api): State<Api>, request: Request, next: Next) 
         .get::<MatchedPath>()
         .map_or("unmatched", MatchedPath::as_str)
         .to_owned();
+    let peer = request.extensions().get::<Peer>();
     let account = Account {
+        peer: peer.map(|peer| peer.address),
+        asked: Asked::default(),
         api,
         method,
         path,
@@ -47,7 +52,11 @@ pub(crate) async fn serve(State(api): State<Api>, request: Request, next: Next) 
     }
     // The audit line is written within the task: a write is logged even if its caller has left meanwhile.
     let closed = account.clone();
-    let served = abandon::served(async move { closed.close(next.run(request).await) });
+    let served = abandon::served(async move {
+        let asked = closed.asked.clone();
+        let answer = asked.by(next.run(request)).await;
+        closed.close(answer)
+    });
     served.await.unwrap_or_else(|_| account.close(defect()))
 }
 
@@ -59,6 +68,9 @@ struct Account {
     path: String,
     route: String,
     started: Instant,
+    peer: Option<SocketAddr>,
+    /// What is noted of the request while it is served.
+    asked: Asked,
 }
 
 impl Account {
@@ -75,6 +87,8 @@ impl Account {
             path: &self.path,
             status: response.status(),
             took,
+            peer: self.peer,
+            asked: &self.asked,
         };
         api.audit.tell(&who.unwrap_or_default(), &answered);
         if let Ok(id) = HeaderValue::from_str(&request_id) {

@@ -14,6 +14,7 @@ use crate::api::contract::values;
 use crate::api::contract::view::{Lengths, ResourceView};
 use crate::api::requests::answer;
 use crate::api::requests::api::Api;
+use crate::api::requests::asked;
 use crate::api::requests::commit::Written;
 use crate::api::requests::incoming;
 use crate::api::requests::listing::Listing;
@@ -148,6 +149,7 @@ async fn create_one<R: Exceptions>(
         })
         .await?;
     let made = R::get(&written.intent, id)?;
+    asked::note_resource(&made.id(), &made.meta().name);
     let view = written.view(caller);
     Ok(answer::one(StatusCode::CREATED, &*made, view, Fields::All))
 }
@@ -175,6 +177,9 @@ async fn create_many<R: Exceptions>(
         .iter()
         .map(|id| R::get(&written.intent, id))
         .collect::<Result<Vec<_>, _>>()?;
+    for made in &made {
+        asked::note_resource(&made.id(), &made.meta().name);
+    }
     let view = written.view(caller);
     Ok(answer::many(StatusCode::CREATED, &made, view, Fields::All))
 }
@@ -257,6 +262,7 @@ async fn update<R: Exceptions>(
         })
         .await?;
     let updated = R::get(&written.intent, &id)?;
+    asked::note_resource(&id, &updated.meta().name);
     let view = written.view(&caller).with_numbers();
     Ok(answer::one(StatusCode::OK, &*updated, view, Fields::All))
 }
@@ -276,17 +282,19 @@ async fn delete<R: Exceptions>(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let expected = incoming::expected_revision(&headers)?;
-    api.write(|draft| {
-        let resource = caller.find::<R>(&draft.intent, &id)?;
-        caller.may_delete(&draft.intent, &*resource)?;
-        expect(&*resource, expected)?;
-        resource.delete(draft)?;
-        if let Ties::Object(object) = resource.ties() {
-            rbac::forget(draft, object);
-        }
-        Ok(())
-    })
-    .await?;
+    let (name, _) = api
+        .write(|draft| {
+            let resource = caller.find::<R>(&draft.intent, &id)?;
+            caller.may_delete(&draft.intent, &*resource)?;
+            expect(&*resource, expected)?;
+            resource.delete(draft)?;
+            if let Ties::Object(object) = resource.ties() {
+                rbac::forget(draft, object);
+            }
+            Ok(resource.meta().name.clone())
+        })
+        .await?;
+    asked::note_resource(&id, &name);
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

@@ -43,40 +43,28 @@ impl fmt::Display for FindingState {
 }
 
 impl Finding {
-    pub(in crate::control::verbs) fn good(check: &str, says: impl Into<String>) -> Self {
+    pub(crate) fn good(check: &str, says: impl Into<String>) -> Self {
         Self::new(check, FindingState::Good, says, None)
     }
 
-    pub(in crate::control::verbs) fn note(check: &str, says: impl Into<String>) -> Self {
+    pub(crate) fn note(check: &str, says: impl Into<String>) -> Self {
         Self::new(check, FindingState::Note, says, None)
     }
 
     /// Worth knowing, and with something to do where nothing else is wrong.
-    pub(in crate::control::verbs) fn hint(
-        check: &str,
-        says: impl Into<String>,
-        advice: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn hint(check: &str, says: impl Into<String>, advice: impl Into<String>) -> Self {
         Self::new(check, FindingState::Note, says, Some(advice.into()))
     }
 
-    pub(in crate::control::verbs) fn unclear(
-        check: &str,
-        says: impl Into<String>,
-        advice: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn unclear(check: &str, says: impl Into<String>, advice: impl Into<String>) -> Self {
         Self::new(check, FindingState::Unclear, says, Some(advice.into()))
     }
 
-    pub(in crate::control::verbs) fn bad(
-        check: &str,
-        says: impl Into<String>,
-        advice: impl Into<String>,
-    ) -> Self {
+    pub(crate) fn bad(check: &str, says: impl Into<String>, advice: impl Into<String>) -> Self {
         Self::new(check, FindingState::Bad, says, Some(advice.into()))
     }
 
-    pub(in crate::control::verbs) fn is_bad(&self) -> bool {
+    pub(crate) fn is_bad(&self) -> bool {
         self.state == FindingState::Bad
     }
 
@@ -95,7 +83,14 @@ impl Finding {
     }
 
     /// A line for people.
-    pub(in crate::control::verbs) fn show(&self) -> String {
+    pub(crate) fn show(&self) -> String {
         format!("{:7}  {:16}  {}\n", self.state, self.check, self.says)
+    }
+
+    /// A line for people, and one with what to do.
+    pub(crate) fn show_with_advice(&self) -> String {
+        let advice = self.advice.as_ref();
+        let advice = advice.map_or_else(String::new, |advice| format!("{:27}Do: {advice}\n", ""));
+        format!("{}{advice}", self.show())
     }
 }

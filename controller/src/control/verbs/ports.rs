@@ -1,10 +1,16 @@
 //! `sextant ports`: each port on a line, with where it is and whether its flows are there.
 
+mod leases;
+
+pub use leases::{LeaseProtocol, PortLease};
+
 use super::chassis_id;
+use crate::clock;
 use crate::control::table::{all_or_dash, given_or_dash, or_dash, table};
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
 use clap::Args;
+use leases::leases;
 use serde::{Deserialize, Serialize};
 use sextant_model::{ChassisId, MacAddr, NetworkId, Port, PortId};
 use std::fmt;
@@ -72,6 +78,8 @@ pub struct PortRow {
     pub chassis: Option<ChassisId>,
     /// Its OpenFlow port there.
     pub ofport: Option<u16>,
+    /// What its guest leased, as far as its history says.
+    pub leases: Vec<PortLease>,
 }
 
 impl fmt::Display for PortState {
@@ -96,15 +104,15 @@ impl Verb for PortsVerb {
             (Some(chassis), _) => {
                 let here = snapshot.facts.ports_on(chassis);
                 let ports = here.filter_map(|id| snapshot.intent.ports.get(&id));
-                self.page(&snapshot, ports.map(|port| &**port), give)
+                self.page(known, &snapshot, ports.map(|port| &**port), give)
             }
             (None, Some(network)) => {
                 let ports = snapshot.intent.ports_of(network);
-                self.page(&snapshot, ports.map(|port| &**port), give)
+                self.page(known, &snapshot, ports.map(|port| &**port), give)
             }
             (None, None) => {
                 let ports = snapshot.intent.ports.values();
-                self.page(&snapshot, ports.map(|port| &**port), give)
+                self.page(known, &snapshot, ports.map(|port| &**port), give)
             }
         }
     }
@@ -113,7 +121,16 @@ impl Verb for PortsVerb {
         if rows.is_empty() {
             return "no such ports\n".to_owned();
         }
-        let head = ["PORT", "NAME", "MAC", "ADDRESSES", "STATE", "ON", "OFPORT"];
+        let head = [
+            "PORT",
+            "NAME",
+            "MAC",
+            "ADDRESSES",
+            "STATE",
+            "ON",
+            "OFPORT",
+            "LEASES",
+        ];
         table(head, rows.iter().map(PortRow::cells))
     }
 }
@@ -122,6 +139,7 @@ impl PortsVerb {
     /// Those that are meant, as many as are asked for. All sources are in the order of ids.
     fn page<'s>(
         &self,
+        known: &OperatorView,
         snapshot: &Snapshot,
         ports: impl Iterator<Item = &'s Port>,
         give: Give<'_, PortRow>,
@@ -132,7 +150,7 @@ impl PortsVerb {
                 self.network
                     .is_none_or(|network| port.network_id == network)
             })
-            .map(|port| row(snapshot, port))
+            .map(|port| row(known, snapshot, port))
             .filter(|row| !self.waiting || row.state == PortState::Waiting)
             .take(self.limit.unwrap_or(usize::MAX))
             .try_for_each(give)
@@ -140,7 +158,8 @@ impl PortsVerb {
 }
 
 /// What is shown of a port.
-pub(super) fn row(snapshot: &Snapshot, port: &Port) -> PortRow {
+fn row(known: &OperatorView, snapshot: &Snapshot, port: &Port) -> PortRow {
+    let events = known.history.of(port.id);
     let binding = snapshot.facts.binding(port.id);
     PortRow {
         port_id: port.id,
@@ -154,6 +173,7 @@ pub(super) fn row(snapshot: &Snapshot, port: &Port) -> PortRow {
         state: state(snapshot, port),
         chassis: binding.map(|binding| binding.chassis.clone()),
         ofport: binding.and_then(|binding| binding.ofport),
+        leases: leases(snapshot, port, &events, clock::now()),
     }
 }
 
@@ -169,7 +189,7 @@ fn state(snapshot: &Snapshot, port: &Port) -> PortState {
 }
 
 impl PortRow {
-    fn cells(&self) -> [String; 7] {
+    fn cells(&self) -> [String; 8] {
         [
             self.port_id.to_string(),
             given_or_dash(&self.name),
@@ -178,6 +198,7 @@ impl PortRow {
             self.state.to_string(),
             or_dash(self.chassis.as_ref()),
             or_dash(self.ofport),
+            all_or_dash(self.leases.iter().map(PortLease::show)),
         ]
     }
 }

@@ -53,13 +53,7 @@ impl Verb for StatusVerb {
     }
 
     fn show(&self, rows: &[Finding]) -> String {
-        let shown = rows.iter().map(|finding| {
-            let advice = finding.advice.as_ref();
-            let advice =
-                advice.map_or_else(String::new, |advice| format!("{:27}Do: {advice}\n", ""));
-            format!("{}{advice}", finding.show())
-        });
-        shown.collect()
+        rows.iter().map(Finding::show_with_advice).collect()
     }
 }
 

@@ -171,8 +171,16 @@ function portTable(rows) {
     ["Network", (row) => named("network", row.network_id)],
     ["On", (row) => (row.chassis ? link(["hypervisor", row.chassis], row.chassis) : null)],
     ["OpenFlow port", (row) => row.ofport],
+    ["Leases", (row) => (row.leases.length ? joined(row.leases.map(lease)) : null)],
     ["Used by", (row) => row.device_owner],
   ], rows);
+}
+
+/// How long a lease holds, and in its title when it was renewed.
+function lease({ protocol, valid_for, renewed_ago }) {
+  const name = protocol === "dhcpv4" ? "DHCP" : "DHCPv6";
+  const title = `renewed ${duration(renewed_ago)} ago`;
+  return make("span", { title }, valid_for > 0 ? `${name} ${duration(valid_for)}` : state("bad", `${name} over`));
 }
 
 async function ports() {

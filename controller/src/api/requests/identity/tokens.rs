@@ -65,7 +65,9 @@ fn identified(token: &Token) -> Identified {
         Scope::Domain | Scope::System | Scope::Nothing => None,
     };
     Identified {
-        name: CallerName::of(&token.user, project.as_deref()),
+        name: CallerName::of(&token.user, project.as_deref())
+            .called(token.user_name.as_deref(), token.project_name.as_deref())
+            .with_roles(&token.roles),
         caller: Caller {
             credentials: Arc::new(credentials(token)),
             ..Caller::new(project, roles)
