@@ -51,7 +51,7 @@ mod withdrawn;
 
 pub use address::{is_link_local, solicited_node};
 pub use address_scope::AddressScope;
-pub use chassis::{Chassis, Encap, EncapKind, Transport, UnknownEncap};
+pub use chassis::{Chassis, Encap, EncapKind, INTEGRATION_BRIDGE, Transport, UnknownEncap};
 pub use delegation::Delegation;
 pub use dhcp_tag::{ClientTrait, DhcpTag, UnknownTag};
 pub use dhcpv4_option::{Dhcpv4Option, Dhcpv4Place, InvalidDhcpv4Option, put_route};
