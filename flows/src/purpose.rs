@@ -121,24 +121,29 @@ fn subnet_at(view: &View<'_>, port: &Port, prefix: IpNet) -> Option<SubnetId> {
 
 /// The prefix that a flow matches packets to.
 fn destination(matches: &Match) -> Option<IpNet> {
-    let to = |field| {
-        let found = matches.get(field);
-        found.map_or((0, 0), |found| (found.value, found.mask.count_ones()))
-    };
     const IPV6: u128 = ethertype::IPV6 as u128;
     const IPV4: u128 = ethertype::IPV4 as u128;
     match matches.value(Field::ETH_TYPE)? {
         IPV6 => {
-            let (value, length) = to(Field::IPV6_DST);
-            let prefix = Ipv6Net::new(Ipv6Addr::from_bits(value), u8::try_from(length).ok()?);
+            let (value, length) = prefix_in(matches, Field::IPV6_DST);
+            let prefix = Ipv6Net::new(Ipv6Addr::from_bits(value), length);
             prefix.ok().map(IpNet::V6)
         }
         IPV4 => {
-            let (value, length) = to(Field::IPV4_DST);
+            let (value, length) = prefix_in(matches, Field::IPV4_DST);
             let address = Ipv4Addr::from_bits(u32::try_from(value).ok()?);
-            let prefix = Ipv4Net::new(address, u8::try_from(length).ok()?);
+            let prefix = Ipv4Net::new(address, length);
             prefix.ok().map(IpNet::V4)
         }
         _ => None,
     }
+}
+
+/// Address and length of the prefix that is matched. A field that is not matched may have any value.
+fn prefix_in(matches: &Match, field: Field) -> (u128, u8) {
+    let found = matches.get(field);
+    found.map_or((0, 0), |found| {
+        let length = found.mask.count_ones();
+        (found.value, u8::try_from(length).unwrap_or(u8::MAX))
+    })
 }

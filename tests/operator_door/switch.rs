@@ -123,62 +123,60 @@ fn what_was_changed_on_a_switch_is_marked() -> Result<(), Failure> {
     let packet = format!("icmp6 to {near}");
     let host = world.lab.hypervisor(1);
     let controller = format!("{CONTROLLER}/128");
-    let route = |what| host.run(&["ip", "-6", "route", what, "blackhole", &controller]);
-    let rows = compared(&world, port, &packet)?;
-    let allowed = rows
-        .iter()
-        .find(|row| row["stage"] == "egress rules")
-        .expect("a step");
-    let allowed = text(allowed, "cookie").to_owned();
 
-    route("add")?;
-    let foreign = "cookie=0x777,table=60,priority=40000,icmp6,actions=drop";
-    host.ofctl(&["add-flow", "br-int", foreign])?;
-    let rows = compared(&world, port, &packet)?;
-    let row = switched(&rows)[0];
-    let met = differences(row)
-        .iter()
-        .find(|one| one["difference"] == "only_switch");
-    let met = met.expect("a flow of the switch alone");
-    assert_eq!(
-        (&met["table"], text(met, "cookie")),
-        (&60.into(), "0x777"),
-        "{row:#}"
-    );
-    let end = differences(row).last().expect("an end");
-    assert_eq!(
-        (text(end, "difference"), text(end, "switch")),
-        ("end", "nowhere"),
-        "{row:#}"
-    );
-    let last = rows.last().expect("rows");
-    assert!(
-        text(last, "sentence").ends_with("But the switch of h1 does otherwise, as marked above.")
-    );
-    host.ofctl(&[
-        "--strict",
-        "del-flows",
-        "br-int",
-        "table=60,priority=40000,icmp6",
-    ])?;
-
-    host.ofctl(&["del-flows", "br-int", &format!("cookie={allowed}/-1")])?;
-    let words = ["trace", port, &packet, "--switch", &command(&world)];
-    let shown = world.controller.ask(&words)?.stdout;
-    let missing = format!("   only by Sextant:  36 egress rules      {allowed}\n");
-    assert!(shown.contains(&missing), "{shown}");
-    assert!(
-        shown.contains("   only the switch:  36 egress rules      no flow\n"),
-        "{shown}"
-    );
-
-    route("del")?;
+    host.run(&["ip", "-6", "route", "add", "blackhole", &controller])?;
+    a_foreign_flow(&world, port, &packet)?;
+    a_missing_flow(&world, port, &packet)?;
+    host.run(&["ip", "-6", "route", "del", "blackhole", &controller])?;
     wait_for("the switch to do as the trace again", SOON, || {
         let rows = compared(&world, port, &packet).map_err(|error| error.to_string())?;
-        let same = switched(&rows)
-            .iter()
-            .all(|row| differences(row).is_empty());
+        let mut asked = switched(&rows).into_iter();
+        let same = asked.all(|row| differences(row).is_empty());
         same.then_some(()).ok_or_else(|| format!("{rows:#?}"))
     })?;
+    Ok(())
+}
+
+fn a_foreign_flow(world: &World, port: &str, packet: &str) -> Result<(), Failure> {
+    let host = world.lab.hypervisor(1);
+    let foreign = "cookie=0x777,table=60,priority=40000,icmp6,actions=drop";
+    host.ofctl(&["add-flow", "br-int", foreign])?;
+    let rows = compared(world, port, packet)?;
+    let row = switched(&rows)[0];
+    let mut found = differences(row).iter();
+    let met = found.find(|one| one["difference"] == "only_switch");
+    let met = met.expect("a flow of the switch alone");
+    let place = (&met["table"], text(met, "cookie"));
+    assert_eq!(place, (&60.into(), "0x777"), "{row:#}");
+    let end = differences(row).last().expect("an end");
+    let end = (text(end, "difference"), text(end, "switch"));
+    assert_eq!(end, ("end", "nowhere"), "{row:#}");
+    let sentence = text(rows.last().expect("rows"), "sentence");
+    let marked = "But the switch of h1 does otherwise, as marked above.";
+    assert!(sentence.ends_with(marked), "{sentence}");
+    let same = "table=60,priority=40000,icmp6";
+    host.ofctl(&["--strict", "del-flows", "br-int", same])?;
+    Ok(())
+}
+
+fn a_missing_flow(world: &World, port: &str, packet: &str) -> Result<(), Failure> {
+    let rows = compared(world, port, packet)?;
+    assert!(differences(switched(&rows)[0]).is_empty(), "{rows:#?}");
+    let mut steps = rows.iter();
+    let allowed = steps.find(|row| row["stage"] == "egress rules");
+    let allowed = text(allowed.expect("a step"), "cookie");
+    let own = format!("cookie={allowed}/-1");
+    world
+        .lab
+        .hypervisor(1)
+        .ofctl(&["del-flows", "br-int", &own])?;
+    let words = ["trace", port, packet, "--switch", &command(world)];
+    let shown = world.controller.ask(&words)?.stdout;
+    for line in [
+        format!("   only by Sextant:  36 egress rules      {allowed}\n"),
+        "   only the switch:  36 egress rules      no flow\n".to_owned(),
+    ] {
+        assert!(shown.contains(&line), "{line}{shown}");
+    }
     Ok(())
 }

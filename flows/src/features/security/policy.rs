@@ -156,10 +156,9 @@ pub(crate) fn rules_behind(
 
 /// Whether a flow is one of those of a rule, and what the rule says of packets is true of this one.
 fn is_behind(of_rule: &[Flow], flow: &Flow, packet: Option<&Packet>) -> bool {
-    let place = |flow: &Flow| (flow.stage, flow.priority);
-    let is_of_rule = of_rule
-        .iter()
-        .any(|own| place(own) == place(flow) && own.matches == flow.matches);
+    let wanted = (flow.stage, flow.priority, &flow.matches);
+    let mut all = of_rule.iter();
+    let is_of_rule = all.any(|own| (own.stage, own.priority, &own.matches) == wanted);
     let Some(packet) = packet.filter(|_| joins_halves(flow)) else {
         return is_of_rule;
     };

@@ -10,7 +10,7 @@ use sextant_flows::{Flows, View};
 use sextant_model::{ChassisId, IcmpError, Intent, PortId, Problem, Punt};
 
 /// Where a packet, or a copy of it, stops on one hypervisor.
-pub(super) enum Stop {
+pub(super) enum JourneyEnd {
     /// A guest gets it: its port, and what people call that.
     Delivered(PortId, String),
     /// It goes on to another hypervisor.
@@ -31,7 +31,7 @@ pub(super) struct Journey {
     /// The hypervisor, and the one that it came from through a tunnel.
     places: Vec<(ChassisId, Option<ChassisId>)>,
     /// With the number of their place.
-    stops: Vec<(usize, Stop)>,
+    stops: Vec<(usize, JourneyEnd)>,
 }
 
 impl Journey {
@@ -52,7 +52,7 @@ impl Journey {
     }
 
     /// The packet stops at the place that it came to last.
-    pub(super) fn stop(&mut self, stop: Stop) {
+    pub(super) fn stop(&mut self, stop: JourneyEnd) {
         let place = self.places.len().saturating_sub(1);
         self.stops.push((place, stop));
     }
@@ -63,11 +63,14 @@ impl Journey {
         for (place, stop) in &self.stops {
             let at = self.at(*place);
             match stop {
-                Stop::Taken(what) => said.push(format!("{at} {what}")),
-                Stop::SentUp(does) => {
+                JourneyEnd::Taken(what) => said.push(format!("{at} {what}")),
+                JourneyEnd::SentUp(does) => {
                     said.push(format!("{at} sends it to the controller, which {does}"));
                 }
-                Stop::Delivered(..) | Stop::Onward | Stop::Dropped(..) | Stop::Spared => {}
+                JourneyEnd::Delivered(..)
+                | JourneyEnd::Onward
+                | JourneyEnd::Dropped(..)
+                | JourneyEnd::Spared => {}
             }
         }
         said.dedup();
@@ -98,7 +101,7 @@ impl Journey {
         /// A sentence names only so many.
         const MOST: usize = 4;
         let all = self.stops.iter().filter_map(|(place, stop)| {
-            if let Stop::Delivered(id, port) = stop {
+            if let JourneyEnd::Delivered(id, port) = stop {
                 Some((*place, *id, port))
             } else {
                 None
@@ -136,7 +139,7 @@ impl Journey {
     /// Why nobody gets it.
     fn dropped(&self) -> String {
         let mut dropped = self.stops.iter().filter_map(|(place, stop)| {
-            if let Stop::Dropped(stage, why) = stop {
+            if let JourneyEnd::Dropped(stage, why) = stop {
                 Some((*place, stage, why))
             } else {
                 None
@@ -152,7 +155,7 @@ impl Journey {
     }
 }
 
-impl Stop {
+impl JourneyEnd {
     pub(super) fn leaving(intent: &Intent, output: &Output, way: &OutputTarget) -> Self {
         match way {
             OutputTarget::Guest(id) => Self::Delivered(*id, served::port(intent, *id)),
@@ -293,13 +296,13 @@ fn switched(view: &View<'_>, packet: &Packet) -> String {
     clippy::wildcard_enum_match_arm,
     reason = "what a stage asks says enough for the others"
 )]
-fn forbidden(view: &View<'_>, stage: Stage, packet: &Packet) -> Stop {
+fn forbidden(view: &View<'_>, stage: Stage, packet: &Packet) -> JourneyEnd {
     let sender = port_at(view, packet.get(Field::IN_PORT));
     let sender = sender.map_or_else(|| "its sender".to_owned(), |(_, name)| name);
     let why = match stage {
         // What comes back to who sent it to many.
         Stage::Ingress if packet.get(Field::IN_PORT) == packet.get(OUTPUT.field) => {
-            return Stop::Spared;
+            return JourneyEnd::Spared;
         }
         Stage::Martians | Stage::Border => "its source is an address that nobody has".to_owned(),
         Stage::Guard => format!("{sender} may not send such packets, from whatever address"),
@@ -313,7 +316,7 @@ fn forbidden(view: &View<'_>, stage: Stage, packet: &Packet) -> Stop {
         }
         stage => format!("a flow forbids it ({})", asks(stage.table())),
     };
-    Stop::Dropped(stage.name(), why)
+    JourneyEnd::Dropped(stage.name(), why)
 }
 
 /// What Sextant does with what comes up.

@@ -31,7 +31,7 @@ pub(super) struct SwitchVisit {
 /// Reads what is printed for a packet of so many octets that came to a bridge by a port. `None`: it is no trace of that
 /// bridge.
 pub(super) fn read(text: &str, bridge: &str, in_port: u32, length: u16) -> Option<SwitchTrace> {
-    let mut reader = Reader::new(bridge, in_port, length);
+    let mut reader = TraceReader::new(bridge, in_port, length);
     text.lines().for_each(|line| reader.line(line));
     (!reader.found.visits.is_empty()).then_some(reader.found)
 }
@@ -42,7 +42,7 @@ struct LengthCheck {
     is_longer: bool,
 }
 
-struct Reader<'t> {
+struct TraceReader<'t> {
     bridge: &'t str,
     in_port: u32,
     length: u16,
@@ -56,7 +56,7 @@ struct Reader<'t> {
     forks: VecDeque<bool>,
 }
 
-impl<'t> Reader<'t> {
+impl<'t> TraceReader<'t> {
     fn new(bridge: &'t str, in_port: u32, length: u16) -> Self {
         Self {
             bridge,

@@ -72,21 +72,15 @@ impl SaidPacket {
             return Ok(Some(address));
         }
         let port = port_named(snapshot, said)?;
-        let addresses: Vec<IpAddr> = port.addresses().map(|(_, address)| address).collect();
-        let of = |version| {
-            let mut addresses = addresses.iter();
-            addresses.find(|address| IpVersion::of(**address) == version)
-        };
-        let only = self.version();
-        let found = match (only, self.to.or(self.from)) {
-            (Some(version), _) => of(version),
-            (None, Some(other)) => of(IpVersion::of(other)),
-            (None, None) => of(IpVersion::V6).or_else(|| of(IpVersion::V4)),
+        let other = self.to.or(self.from).map(IpVersion::of);
+        let found = match self.version().or(other) {
+            Some(version) => address_of(&port, version),
+            None => address_of(&port, IpVersion::V6).or(address_of(&port, IpVersion::V4)),
         };
         let found = found.ok_or_else(|| {
             VerbError::Unfit(format!("port {} has no address for this packet", port.id))
         });
-        found.map(|address| Some(*address))
+        found.map(Some)
     }
 
     /// The IP version that its protocol is only of.
@@ -155,6 +149,11 @@ impl SaidPacket {
         }
         Ok(packet)
     }
+}
+
+fn address_of(port: &Port, version: IpVersion) -> Option<IpAddr> {
+    let mut addresses = port.addresses().map(|(_, address)| address);
+    addresses.find(|address| IpVersion::of(*address) == version)
 }
 
 fn after<'w>(word: &str, next: Option<&'w str>) -> Result<&'w str, VerbError> {

@@ -10,44 +10,65 @@ pub(super) fn show_step(row: &TraceRow, with_flows: bool) -> String {
         TraceRow::Arrived {
             chassis, packet, ..
         } => format!("# hypervisor {chassis}: {packet}\n"),
-        TraceRow::LookedUp {
-            table,
-            stage,
-            flow,
-            cookie,
-            serves,
-            ..
-        } => {
-            let serves: Vec<&str> = serves.iter().map(|object| object.words.as_str()).collect();
-            let cookie = cookie.as_deref().unwrap_or("no flow");
-            let flow = flow.as_ref().filter(|_| with_flows);
-            let flow = flow.map_or_else(String::new, |flow| format!("      {flow}\n"));
-            let serves = serves.join(", ");
-            format!("{table:>3} {stage:17} {cookie:18} {serves}")
-                .trim_end()
-                .to_owned()
-                + "\n"
-                + &flow
+        TraceRow::LookedUp { .. } => show_look_up(row, with_flows),
+        TraceRow::Delivered { .. }
+        | TraceRow::Tunnelled { .. }
+        | TraceRow::Outside { .. }
+        | TraceRow::Metadata { .. }
+        | TraceRow::Astray { .. } => show_leaving(row),
+        TraceRow::SentUp { reason, packet, .. } => {
+            format!("=> Sextant gets it, for {reason}: {packet}\n")
         }
+        TraceRow::Dropped { stage, reason, .. } => format!("=> dropped in {stage}: {reason}\n"),
+        TraceRow::Switched {
+            chassis,
+            differences,
+            unasked,
+        } => show_switched(chassis, differences, unasked.as_deref()),
+        TraceRow::Ended { sentence } => format!("{sentence}\n"),
+    }
+}
+
+fn show_look_up(row: &TraceRow, with_flows: bool) -> String {
+    let TraceRow::LookedUp {
+        table,
+        stage,
+        flow,
+        cookie,
+        serves,
+        ..
+    } = row
+    else {
+        return String::new();
+    };
+    let serves: Vec<&str> = serves.iter().map(|object| object.words.as_str()).collect();
+    let serves = serves.join(", ");
+    let cookie = cookie.as_deref().unwrap_or("no flow");
+    let line = format!("{table:>3} {stage:17} {cookie:18} {serves}");
+    let flow = flow.as_ref().filter(|_| with_flows);
+    let flow = flow.map_or_else(String::new, |flow| format!("      {flow}\n"));
+    format!("{}\n{flow}", line.trim_end())
+}
+
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "the other steps are shown elsewhere"
+)]
+fn show_leaving(row: &TraceRow) -> String {
+    match row {
         TraceRow::Delivered { port, packet, .. } => format!("=> {port} gets it: {packet}\n"),
         TraceRow::Tunnelled {
-            peer: Some(peer),
+            peer,
             remote,
             packet,
             ..
-        } => format!(
-            "=> to hypervisor {peer} at {}: {packet}\n",
-            or_dash(*remote)
-        ),
-        TraceRow::Tunnelled {
-            peer: None,
-            remote,
-            packet,
-            ..
-        } => format!(
-            "=> lost in the underlay: no hypervisor expects it at {}: {packet}\n",
-            or_dash(*remote)
-        ),
+        } => {
+            let to = match peer {
+                Some(peer) => format!("to hypervisor {peer}"),
+                None => "lost in the underlay: no hypervisor expects it".to_owned(),
+            };
+            format!("=> {to} at {}: {packet}\n", or_dash(*remote))
+        }
         TraceRow::Outside {
             physical_network,
             packet,
@@ -59,16 +80,7 @@ pub(super) fn show_step(row: &TraceRow, with_flows: bool) -> String {
         TraceRow::Astray { ofport, packet } => {
             format!("=> by OpenFlow port {ofport}, which is no port of the cloud: {packet}\n")
         }
-        TraceRow::SentUp { reason, packet, .. } => {
-            format!("=> Sextant gets it, for {reason}: {packet}\n")
-        }
-        TraceRow::Dropped { stage, reason, .. } => format!("=> dropped in {stage}: {reason}\n"),
-        TraceRow::Switched {
-            chassis,
-            differences,
-            unasked,
-        } => show_switched(chassis, differences, unasked.as_deref()),
-        TraceRow::Ended { sentence } => format!("{sentence}\n"),
+        _ => String::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::flows::{owners, stage_name};
 use super::super::served::{self, served};
-use super::ending::{Journey, Stop};
+use super::ending::{Journey, JourneyEnd};
 use super::{Arrival, SwitchQuestion, TraceRow, view};
 use crate::control::{Give, VerbError};
 use crate::snapshot::Snapshot;
@@ -37,7 +37,7 @@ pub(super) fn follow(
     for output in &trace.outputs {
         let way = output.way(&view);
         give(leaving(view.intent, output, &way))?;
-        journey.stop(Stop::leaving(view.intent, output, &way));
+        journey.stop(JourneyEnd::leaving(view.intent, output, &way));
         if let OutputTarget::Tunnel(peer, packet) = way {
             let arrival = Arrival {
                 chassis: peer,
@@ -187,11 +187,11 @@ fn ends(
             cookie: cookie.to_string(),
             packet: packet.clone().on_the_wire().to_string(),
         })?;
-        journey.stop(Stop::sent_up(view.intent, punt));
+        journey.stop(JourneyEnd::sent_up(view.intent, punt));
     }
     for drop in &trace.drops {
         give(dropped(flows, *drop))?;
-        journey.stop(Stop::dropped(view, flows, trace, *drop));
+        journey.stop(JourneyEnd::dropped(view, flows, trace, *drop));
     }
     Ok(())
 }
