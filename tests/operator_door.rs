@@ -4,6 +4,8 @@
 mod hostile;
 #[path = "operator_door/lists.rs"]
 mod lists;
+#[path = "operator_door/switch.rs"]
+mod switch;
 
 use serde_json::Value;
 use sextant_lab::story::{Failure, Guests, Plugged, World};

@@ -33,14 +33,13 @@ pub use observe::{NotReady, Observation, observe};
 pub use probes::Probes;
 pub use provision::{release, wanted};
 pub use session::{HypervisorContext, listen};
+pub use sextant_model::INTEGRATION_BRIDGE;
 pub use wish::Wish;
 
 use schema::Bridge;
 use sextant_ovsdb_client::{Replica, Row};
 use uuid::Uuid;
 
-/// The bridge that guests are plugged into.
-pub const INTEGRATION_BRIDGE: &str = "br-int";
 /// What Sextant made carries this key in `external_ids`.
 const OWNED: (&str, &str) = ("sextant", "owned");
 /// A patch port that Sextant made carries the physical network under this key, too.

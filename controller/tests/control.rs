@@ -8,6 +8,8 @@
 )]
 #[path = "../../flows/tests/pipeline/support/cloud.rs"]
 mod cloud;
+#[path = "control/trace.rs"]
+mod trace;
 
 use cloud::Cloud;
 use sextant_controller::control::{self, ControlSocket, OperatorView, StoredCloud};
@@ -306,10 +308,11 @@ async fn a_packet_is_followed_from_guest_to_guest() {
         "{}",
         said.out
     );
-    assert!(lines[1].starts_with("  0 classify: "), "{}", said.out);
+    assert!(lines[1].starts_with("  0 classify "), "{}", said.out);
     let port = cloud::port_id("a1");
+    let network = cloud::network_id("red");
     assert!(
-        lines[1].ends_with(&format!("# port {port}")),
+        lines[1].ends_with(&format!(" port {port} of network {network}")),
         "{}",
         said.out
     );
@@ -321,7 +324,14 @@ async fn a_packet_is_followed_from_guest_to_guest() {
     );
     assert_eq!(starts("# hypervisor h2: icmp6,tun_id="), 1, "{}", said.out);
     let end = format!("=> port {} gets it: icmp6,", cloud::port_id("a2"));
-    assert!(lines.last().unwrap().starts_with(&end), "{}", said.out);
+    let [.., gets_it, sentence] = &lines[..] else {
+        panic!("{}", said.out)
+    };
+    assert!(gets_it.starts_with(&end), "{}", said.out);
+    let port = cloud::port_id("a2");
+    let expected =
+        format!("It is delivered to port {port} on hypervisor h2, through the tunnel from h1.");
+    assert_eq!(*sentence, expected);
 
     let said = door
         .ask(&["trace", "--json", &packet, "--from", &from])
@@ -340,12 +350,17 @@ async fn what_a_guest_may_not_send_is_dropped_by_name() {
     let door = Door::open_to("forged", snapshot);
     let forged = format!("{packet},dl_src=02:00:00:00:00:99");
     let said = door.ask(&["trace", &forged, "--from", &from]).await;
-    let last = said.out.lines().last().unwrap_or_default();
-    assert_eq!(
-        last, "=> dropped in guard: no flow matches it",
-        "{}",
-        said.err
+    let lines: Vec<&str> = said.out.lines().collect();
+    let [.., dropped, sentence] = &lines[..] else {
+        panic!("{}", said.err)
+    };
+    assert_eq!(*dropped, "=> dropped in guard: no flow matches it");
+    let port = cloud::port_id("a1");
+    let expected = format!(
+        "It is dropped in stage 'guard' on hypervisor h1: port {port} may not send from this MAC or address, or may not send \
+         such packets."
     );
+    assert_eq!(*sentence, expected);
 }
 
 #[tokio::test]

@@ -25,12 +25,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use walk::Walk;
 
 /// One look-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Visit {
     /// In this table.
     pub table: TableId,
     /// The flow that matched. `None` if the packet was dropped.
     pub flow: Option<Cookie>,
+    /// The packet as it was looked up.
+    pub packet: Packet,
 }
 
 /// A packet on its way out.

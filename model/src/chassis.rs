@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+/// The bridge of each hypervisor that guests are plugged into.
+pub const INTEGRATION_BRIDGE: &str = "br-int";
+
 /// A tunnel protocol (`external_ids:sextant-encap-type`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

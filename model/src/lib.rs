@@ -56,7 +56,7 @@ pub use advertisement::{
     AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Pref64, PrefixEnds,
     RaSettings, RouterPreference, UnknownPreference,
 };
-pub use chassis::{Chassis, Encap, EncapKind, Transport, UnknownEncap};
+pub use chassis::{Chassis, Encap, EncapKind, INTEGRATION_BRIDGE, Transport, UnknownEncap};
 pub use delegation::Delegation;
 pub use dhcp_tag::{ClientTrait, DhcpTag, UnknownTag};
 pub use dhcpv4_option::{Dhcpv4Option, Dhcpv4Place, InvalidDhcpv4Option, put_route};

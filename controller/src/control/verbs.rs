@@ -18,6 +18,7 @@ pub mod prefixes;
 pub mod probe;
 pub mod routers;
 pub mod search;
+pub mod served;
 pub mod status;
 pub mod trace;
 pub mod why;

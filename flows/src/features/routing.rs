@@ -181,7 +181,7 @@ pub(super) fn to_itself(prefix: IpNet) -> Vec<Action> {
 }
 
 /// The priority of a route. A longer prefix has a higher one. There is room for a connected prefix just above it.
-pub(super) fn priority(prefix: IpNet) -> u16 {
+pub(crate) fn priority(prefix: IpNet) -> u16 {
     routes::ROUTE + 2 * u16::from(prefix.prefix_len())
 }
 

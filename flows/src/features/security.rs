@@ -17,7 +17,7 @@ mod range;
 mod rule;
 
 pub(crate) use member::{MemberFinder, MemberMatch, group_of, uses};
-pub(crate) use policy::{flows as policy, meter, port};
+pub(crate) use policy::{flows as policy, meter, port, rules_behind};
 
 use crate::flow::Flow;
 use crate::pipeline::{OUTPUT, Stage, entry, rules};

@@ -44,7 +44,12 @@ impl<'t> Walk<'t> {
             self.lookups += 1;
             let found = self.tracer.lookup(table, &self.packet);
             let flow = found.map(|(cookie, _)| cookie);
-            self.trace.visits.push(Visit { table, flow });
+            let packet = self.packet.clone();
+            self.trace.visits.push(Visit {
+                table,
+                flow,
+                packet,
+            });
             next = match found {
                 Some((cookie, flow)) => self.follow(cookie, flow)?,
                 None => {

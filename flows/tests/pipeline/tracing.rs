@@ -30,7 +30,8 @@ fn what_no_flow_matches_is_dropped_where_it_is() {
         trace.visits,
         [Visit {
             table: TableId(0),
-            flow: None
+            flow: None,
+            packet: Packet::new(77),
         }]
     );
     assert_eq!(trace.drops, [Drop::Missed { table: TableId(0) }]);

@@ -2,6 +2,7 @@
 
 use super::chassis_id;
 use super::flows::{cookie, known_chassis, owners, refusal, stage_asks};
+use super::served::{ServedObject, served};
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
 use clap::Args;
@@ -9,7 +10,7 @@ use rust_openflow::Cookie;
 use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
 use serde::{Deserialize, Serialize};
 use sextant_flows::pipeline::Stage;
-use sextant_flows::{Flows, PipelineObject};
+use sextant_flows::{Flows, View};
 use sextant_model::ChassisId;
 
 /// Options of `explain`.
@@ -38,8 +39,10 @@ pub struct ExplainedFlow {
     pub asks: String,
     /// The whole flow, as `ovs-ofctl` writes it.
     pub flow: String,
-    /// The objects that want it, with their names.
+    /// The objects that want it, in words, with their ids.
     pub wanted_by: Vec<String>,
+    /// The same, in parts.
+    pub serves: Vec<ServedObject>,
     /// What its packets are answered with, where the flow sends them up.
     pub punt: Option<String>,
     /// How many packets it took.
@@ -90,7 +93,8 @@ impl ExplainVerb {
         let cookie = Cookie(self.cookie);
         let flow = flows.get(cookie)?;
         let owners = owners(flows);
-        let objects = owners.get(&cookie).into_iter().flatten();
+        let view = View::new(&snapshot.intent, &snapshot.facts, chassis);
+        let serves = served(&view, &owners, (cookie, &flow), None);
         let counted = counted(known, snapshot, chassis, (cookie, flow.stage));
         let counters = counted.as_ref().ok();
         Some(ExplainedFlow {
@@ -99,7 +103,8 @@ impl ExplainVerb {
             stage: flow.stage.name().to_owned(),
             asks: stage_asks(flow.stage.name()).to_owned(),
             flow: flow.to_flow_mod(cookie).to_string(),
-            wanted_by: objects.map(|object| named(snapshot, object)).collect(),
+            wanted_by: serves.iter().map(ServedObject::identified).collect(),
+            serves,
             punt: flows.punt(cookie).map(|punt| punt.kind().to_owned()),
             packets: counters.map(|counters| counters.packets),
             bytes: counters.map(|counters| counters.bytes),
@@ -128,28 +133,6 @@ fn counted(
     let flows = flows.map_err(|error| error.to_string())?;
     let flow = flows.into_iter().next();
     flow.ok_or_else(|| "its switch does not have the flow: sextant plan".to_owned())
-}
-
-/// An object with the name that people gave it.
-fn named(snapshot: &Snapshot, object: &PipelineObject) -> String {
-    let intent = &snapshot.intent;
-    let meta = match object {
-        PipelineObject::Port(id) | PipelineObject::Expected(id) => {
-            intent.ports.get(id).map(|port| &port.meta)
-        }
-        PipelineObject::Network(id)
-        | PipelineObject::Members(id, _)
-        | PipelineObject::SharedMac(id, _) => intent.networks.get(id).map(|network| &network.meta),
-        PipelineObject::Router(id) => intent.routers.get(id).map(|router| &router.meta),
-        PipelineObject::Base
-        | PipelineObject::Peer(_)
-        | PipelineObject::Policy(_)
-        | PipelineObject::Member(_) => None,
-    };
-    match meta.filter(|meta| !meta.name.is_empty()) {
-        Some(meta) => format!("{object} '{}'", meta.name),
-        None => object.to_string(),
-    }
 }
 
 impl ExplainedFlow {

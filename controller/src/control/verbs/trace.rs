@@ -1,30 +1,44 @@
 //! `sextant trace`: the way of a packet through the flows that hypervisors should have.
 
 mod arrival;
+mod ending;
+mod ofproto;
+mod said;
 mod show;
+mod steps;
+mod switch;
 
 use super::chassis_id;
-use super::flows::{known_chassis, owners, stage_name};
+use super::flows::known_chassis;
+use super::named_port::port_named;
+use super::served::ServedObject;
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::snapshot::Snapshot;
 use arrival::Arrival;
 pub use arrival::{UnknownWayIn, WayIn};
 use clap::Args;
-use rust_openflow::Cookie;
+use ending::Journey;
 use serde::{Deserialize, Serialize};
-use sextant_flows::trace::{Drop, Output, OutputTarget, Trace, Tracer};
-use sextant_flows::{Flows, View};
+use sextant_flows::View;
 use sextant_model::{ChassisId, PortId};
 use std::net::IpAddr;
+use steps::follow;
 
 /// Options of `trace`.
 #[derive(Clone, Debug, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[command(allow_missing_positional = true)]
 pub struct TraceVerb {
-    /// The packet, as ovs-ofctl writes a match: icmp6,dl_dst=…,ipv6_dst=…,icmp_type=128. Fields that are not given are
-    /// 0, the hop limit is 64.
+    /// The port whose guest sends it: its id, its name, one of its addresses, or its MAC.
+    #[arg(value_name = "PORT")]
+    #[serde(default)]
+    pub port: Option<String>,
+    /// The packet: 'icmp6 to ADDRESS', 'tcp to web2 port 443', 'udp from ADDRESS to ADDRESS port 53'. Other fields are
+    /// written as ovs-ofctl writes a match: 'icmp6,dl_dst=…,ipv6_dst=…,icmp_type=128'. Fields that are not given are 0, the
+    /// hop limit is 64.
     ///
-    /// From a guest's port, source MAC and source address are the port's unless given. Name the protocol before its fields:
+    /// From a guest's port, source MAC and source address are the port's unless given. After 'to', the destination's MAC is
+    /// the one that the guest would find: the neighbor's, or the router's. Name the protocol before its fields:
     /// tcp6,tp_dst=80.
     #[arg(value_name = "PACKET")]
     pub packet: String,
@@ -41,6 +55,63 @@ pub struct TraceVerb {
     #[arg(long, value_name = "OCTETS", default_value_t = 0)]
     #[serde(default)]
     pub length: u16,
+    /// Show the whole flow of each table, as ovs-ofctl writes it.
+    #[arg(long)]
+    #[serde(skip)]
+    pub flows: bool,
+    /// Have the real switch follow the packet, too, and mark where it does otherwise than Sextant's flows. COMMAND runs
+    /// ovs-appctl where the hypervisor is: 'ssh hv2 ovs-appctl'; {} in it stands for the hypervisor's name. Alone:
+    /// ovs-appctl on this machine. It is split at blanks, and no shell reads it.
+    // Only who asks can run it.
+    #[arg(long, value_name = "COMMAND", num_args = 0..=1, default_missing_value = "ovs-appctl")]
+    #[serde(skip)]
+    pub switch: Option<String>,
+}
+
+/// What to ask a hypervisor's switch to have it follow the same packet: `ovs-appctl ofproto/trace BRIDGE FLOW`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SwitchQuestion {
+    /// The bridge.
+    pub bridge: String,
+    /// The packet, as that command takes it.
+    pub flow: String,
+    /// The OpenFlow port where it comes in.
+    pub in_port: u32,
+    /// What the connection tracker finds, one after the other (`--ct-next`). Empty: always a new connection.
+    pub connections: Vec<String>,
+}
+
+/// How a switch does otherwise than Sextant's flows say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "difference", rename_all = "snake_case")]
+pub enum SwitchDifference {
+    /// The switch does not look this up.
+    OnlyTraced {
+        /// The table.
+        table: u8,
+        /// The table's name.
+        stage: String,
+        /// The flow that should match, if any.
+        cookie: Option<String>,
+    },
+    /// Only the switch looks this up.
+    OnlySwitch {
+        /// The table.
+        table: u8,
+        /// The table's name.
+        stage: String,
+        /// The flow that matches, if any.
+        cookie: Option<String>,
+        /// What it matches, as the switch says it.
+        flow: String,
+    },
+    /// It ends elsewhere.
+    End {
+        /// Where it ends by Sextant's flows.
+        traced: String,
+        /// Where it ends by the switch.
+        switch: String,
+    },
 }
 
 /// A step on the way. Packets are written as `ovs-ofctl` writes a match.
@@ -53,6 +124,8 @@ pub enum TraceRow {
         chassis: ChassisId,
         /// The packet.
         packet: String,
+        /// What to ask the switch.
+        question: SwitchQuestion,
     },
     /// A table is looked up.
     LookedUp {
@@ -66,11 +139,17 @@ pub enum TraceRow {
         flow: Option<String>,
         /// The objects that want it.
         wanted_by: Vec<String>,
+        /// What it serves: of a set of security groups the rule, of a router the subnet or the route.
+        serves: Vec<ServedObject>,
     },
     /// A guest gets it.
     Delivered {
         /// The guest's port.
         port_id: PortId,
+        /// What people call the port.
+        port: String,
+        /// The OpenFlow port.
+        ofport: u32,
         /// The packet then.
         packet: String,
     },
@@ -80,6 +159,8 @@ pub enum TraceRow {
         peer: Option<ChassisId>,
         /// The endpoint.
         remote: Option<IpAddr>,
+        /// The OpenFlow port.
+        ofport: u32,
         /// The packet then.
         packet: String,
     },
@@ -87,11 +168,15 @@ pub enum TraceRow {
     Outside {
         /// The physical network.
         physical_network: String,
+        /// The OpenFlow port.
+        ofport: u32,
         /// The packet then.
         packet: String,
     },
     /// It goes to the metadata service of the hypervisor.
     Metadata {
+        /// The OpenFlow port.
+        ofport: u32,
         /// The packet then.
         packet: String,
     },
@@ -120,6 +205,20 @@ pub enum TraceRow {
         /// The reason.
         reason: String,
     },
+    /// What the hypervisor's own switch does, against the steps before.
+    Switched {
+        /// The hypervisor.
+        chassis: ChassisId,
+        /// Where it does otherwise.
+        differences: Vec<SwitchDifference>,
+        /// Why it was not asked, if it was not.
+        unasked: Option<String>,
+    },
+    /// What becomes of the packet, after all other steps.
+    Ended {
+        /// In one sentence.
+        sentence: String,
+    },
 }
 
 impl Verb for TraceVerb {
@@ -129,153 +228,58 @@ impl Verb for TraceVerb {
         let snapshot = known.snapshots.latest();
         let arrival = self.arrival(&snapshot)?;
         // What came through a tunnel enters no other, so a packet comes to at most two hypervisors in a row.
-        for next in follow(&snapshot, arrival, give)? {
-            follow(&snapshot, next, give)?;
+        let mut journey = Journey::new(self.way_in(&snapshot)?.as_ref());
+        for (from, next) in follow(&snapshot, None, arrival, &mut journey, give)? {
+            follow(&snapshot, Some(from), next, &mut journey, give)?;
         }
-        Ok(())
+        give(TraceRow::Ended {
+            sentence: journey.sentence(),
+        })
+    }
+
+    fn receive(&self, rows: Vec<TraceRow>) -> Result<Vec<TraceRow>, String> {
+        match &self.switch {
+            Some(command) => switch::compared(&rows, command, self.length),
+            None => Ok(rows),
+        }
     }
 
     fn show(&self, rows: &[TraceRow]) -> String {
-        rows.iter().map(show::show_step).collect()
+        let shown = rows.iter().map(|row| show::show_step(row, self.flows));
+        shown.collect()
     }
-}
-
-/// Follows a packet through one hypervisor. Returns the hypervisors that it leaves for.
-fn follow(
-    snapshot: &Snapshot,
-    arrival: Arrival,
-    give: Give<'_, TraceRow>,
-) -> Result<Vec<Arrival>, VerbError> {
-    let Arrival { chassis, packet } = arrival;
-    give(TraceRow::Arrived {
-        chassis: chassis.clone(),
-        packet: packet.to_string(),
-    })?;
-    let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &chassis);
-    let traced = Tracer::new(&flows).trace(packet);
-    let trace = traced.map_err(|error| VerbError::Unfit(error.to_string()))?;
-    look_ups(&flows, &trace, give)?;
-    let view = view(snapshot, &chassis);
-    let mut next = Vec::new();
-    for output in &trace.outputs {
-        let way = output.way(&view);
-        give(leaving(output, &way))?;
-        if let OutputTarget::Tunnel(chassis, packet) = way {
-            next.push(Arrival { chassis, packet });
-        }
-    }
-    ends(&flows, &trace, give)?;
-    Ok(next)
-}
-
-fn look_ups(flows: &Flows, trace: &Trace, give: Give<'_, TraceRow>) -> Result<(), VerbError> {
-    let owners = owners(flows);
-    for visit in &trace.visits {
-        let flow = visit
-            .flow
-            .and_then(|cookie| flows.get(cookie).zip(visit.flow));
-        let objects = visit.flow.and_then(|cookie| owners.get(&cookie));
-        give(TraceRow::LookedUp {
-            table: visit.table.0,
-            stage: stage_name(visit.table).to_owned(),
-            cookie: visit.flow.map(|cookie| cookie.to_string()),
-            flow: flow.map(|(flow, cookie)| flow.to_flow_mod(cookie).to_string()),
-            wanted_by: objects
-                .into_iter()
-                .flatten()
-                .map(ToString::to_string)
-                .collect(),
-        })?;
-    }
-    Ok(())
-}
-
-fn leaving(output: &Output, way: &OutputTarget) -> TraceRow {
-    let packet = output.packet.clone();
-    let on_the_wire = packet.clone().on_the_wire().to_string();
-    match way {
-        OutputTarget::Guest(port_id) => TraceRow::Delivered {
-            port_id: *port_id,
-            packet: on_the_wire,
-        },
-        OutputTarget::Tunnel(peer, _) => TraceRow::Tunnelled {
-            peer: Some(peer.clone()),
-            remote: packet.remote(),
-            packet: on_the_wire,
-        },
-        OutputTarget::Underlay(remote) => TraceRow::Tunnelled {
-            peer: None,
-            remote: *remote,
-            packet: on_the_wire,
-        },
-        OutputTarget::Outside(physical_network) => TraceRow::Outside {
-            physical_network: physical_network.clone(),
-            packet: on_the_wire,
-        },
-        OutputTarget::Metadata => TraceRow::Metadata {
-            packet: on_the_wire,
-        },
-        OutputTarget::Unknown => TraceRow::Astray {
-            ofport: output.port,
-            packet: on_the_wire,
-        },
-    }
-}
-
-/// Where the packet goes up, and where it or a copy ends.
-fn ends(flows: &Flows, trace: &Trace, give: Give<'_, TraceRow>) -> Result<(), VerbError> {
-    for (cookie, packet) in &trace.punts {
-        give(TraceRow::SentUp {
-            reason: flows
-                .punt(*cookie)
-                .map_or("", |punt| punt.kind())
-                .to_owned(),
-            cookie: cookie.to_string(),
-            packet: packet.clone().on_the_wire().to_string(),
-        })?;
-    }
-    for drop in &trace.drops {
-        give(dropped(flows, *drop))?;
-    }
-    Ok(())
-}
-
-fn dropped(flows: &Flows, drop: Drop) -> TraceRow {
-    let (flow, reason) = match drop {
-        Drop::Missed { table } => {
-            return TraceRow::Dropped {
-                stage: stage_name(table).to_owned(),
-                cookie: None,
-                reason: "no flow matches it".to_owned(),
-            };
-        }
-        Drop::ByFlow(flow) => (flow, "the flow forbids it"),
-        Drop::HopLimit(flow) => (flow, "its hop limit is used up"),
-        Drop::Hairpin(flow) => (flow, "it would leave by the port that it came in by"),
-    };
-    TraceRow::Dropped {
-        stage: stage_of(flows, flow).to_owned(),
-        cookie: Some(flow.to_string()),
-        reason: reason.to_owned(),
-    }
-}
-
-fn stage_of(flows: &Flows, cookie: Cookie) -> &'static str {
-    let flow = flows.get(cookie);
-    flow.map_or("", |flow| flow.stage.name())
 }
 
 fn view<'s>(snapshot: &'s Snapshot, chassis: &'s ChassisId) -> View<'s> {
     View::new(&snapshot.intent, &snapshot.facts, chassis)
 }
 
+fn unfit(error: impl ToString) -> VerbError {
+    VerbError::Unfit(format!("the packet: {}", error.to_string()))
+}
+
 impl TraceVerb {
+    fn way_in(&self, snapshot: &Snapshot) -> Result<Option<WayIn>, VerbError> {
+        match (&self.port, &self.from) {
+            (Some(_), Some(_)) => Err(VerbError::Unfit(
+                "the packet comes in by the port or by --from: name one of them".to_owned(),
+            )),
+            (Some(port), None) => Ok(Some(WayIn::Port(port_named(snapshot, port)?.id))),
+            (None, from) => Ok(from.clone()),
+        }
+    }
+
     fn arrival(&self, snapshot: &Snapshot) -> Result<Arrival, VerbError> {
         let chassis = match &self.chassis {
             Some(id) => known_chassis(snapshot, Some(id))?.pop(),
             None => None,
         };
-        let arrival = Arrival::new(&self.packet, self.from.as_ref(), chassis, snapshot)?;
+        let arrival = Arrival::new(
+            &self.packet,
+            self.way_in(snapshot)?.as_ref(),
+            chassis,
+            snapshot,
+        )?;
         Ok(Arrival {
             packet: arrival.packet.long(self.length.into()),
             ..arrival

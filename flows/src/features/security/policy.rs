@@ -5,11 +5,13 @@ use super::member::{halves, of_prefix};
 use super::{EGRESS, INGRESS, RuleKind, RulePath, WAYS, conjunction, entry, rule, rules};
 use crate::flow::Flow;
 use crate::pipeline::{Holding, POLICY};
+use crate::trace::Packet;
 use crate::view::View;
 use ipnet::IpNet;
 use rust_openflow::{Action, Field, Match};
 use sextant_model::{
     IpVersion, Port, RemoteEnd, SecurityGroup, SecurityGroupId, SecurityGroupRule,
+    SecurityGroupRuleId,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -122,17 +124,50 @@ pub(crate) fn flows(view: &View<'_>, groups: &Groups) -> Vec<Flow> {
     if !is_here(view, groups) {
         return vec![];
     }
-    let mut policy = Policy {
-        number: number(groups),
-        allowed: BTreeSet::new(),
-        halves: BTreeMap::new(),
-    };
+    let mut policy = Policy::of(groups);
     for group in existing(view, groups) {
         for rule in view.intent.rules_of(group.id) {
             policy.add(view, rule, group.stateful);
         }
     }
     policy.flows()
+}
+
+/// The rules of these groups because of which there is a flow. Members of a group are matched by one flow for all
+/// rules about the group. Of these rules, only those remain that allow the packet, if one is given.
+pub(crate) fn rules_behind(
+    view: &View<'_>,
+    groups: &Groups,
+    flow: &Flow,
+    packet: Option<&Packet>,
+) -> Vec<SecurityGroupRuleId> {
+    let mut behind = vec![];
+    for group in existing(view, groups) {
+        for rule in view.intent.rules_of(group.id) {
+            let mut only = Policy::of(groups);
+            only.add(view, rule, group.stateful);
+            if is_behind(&only.flows(), flow, packet) {
+                behind.push(rule.id);
+            }
+        }
+    }
+    behind
+}
+
+/// Whether a flow is one of those of a rule, and what the rule says of packets is true of this one.
+fn is_behind(of_rule: &[Flow], flow: &Flow, packet: Option<&Packet>) -> bool {
+    let wanted = (flow.stage, flow.priority, &flow.matches);
+    let mut all = of_rule.iter();
+    let is_of_rule = all.any(|own| (own.stage, own.priority, &own.matches) == wanted);
+    let Some(packet) = packet.filter(|_| joins_halves(flow)) else {
+        return is_of_rule;
+    };
+    let mut halves = of_rule.iter().filter(|own| !joins_halves(own));
+    is_of_rule && halves.any(|half| packet.satisfies(&half.matches))
+}
+
+fn joins_halves(flow: &Flow) -> bool {
+    flow.matches.get(Field::CONJ_ID).is_some()
 }
 
 /// Whether a port here is under exactly these groups.
@@ -155,6 +190,15 @@ struct Policy {
 }
 
 impl Policy {
+    /// Of a set of groups, still without rules.
+    fn of(groups: &Groups) -> Self {
+        Self {
+            number: number(groups),
+            allowed: BTreeSet::new(),
+            halves: BTreeMap::new(),
+        }
+    }
+
     fn add(&mut self, view: &View<'_>, rule: &SecurityGroupRule, stateful: bool) {
         let kind = RuleKind {
             direction: rule.direction,

@@ -7,7 +7,7 @@
 use super::binding::place;
 use crate::api::contract::view::ResourceView;
 use serde::Serialize;
-use sextant_model::{Chassis, Machine, Port};
+use sextant_model::{Chassis, INTEGRATION_BRIDGE, Machine, Port};
 
 /// What Open vSwitch can plug in by itself.
 pub(super) const NORMAL: &str = "normal";
@@ -130,7 +130,7 @@ impl OpenVswitch {
         Self {
             port_filter: true,
             connectivity: "l2",
-            bridge_name: "br-int",
+            bridge_name: INTEGRATION_BRIDGE,
             ovs_hybrid_plug: false,
             datapath_type: machine.map(|machine| machine.datapath_type.clone()),
             vhostuser: socket.map(|vhostuser_socket| VhostUser {

@@ -1,10 +1,11 @@
 //! Where and how a packet comes in.
 
 use super::super::flows::known_chassis;
+use super::said::SaidPacket;
 use super::view;
 use crate::control::VerbError;
 use crate::snapshot::Snapshot;
-use rust_openflow::{Field, Match};
+use rust_openflow::Field;
 use serde::{Deserialize, Serialize};
 use sextant_flows::trace::{Output, OutputTarget, Packet};
 use sextant_model::{ChassisId, Port, PortId};
@@ -62,7 +63,15 @@ impl Arrival {
         chassis: Option<ChassisId>,
         snapshot: &Snapshot,
     ) -> Result<Self, VerbError> {
-        let mut packet = read(text)?;
+        let sender = match from {
+            Some(WayIn::Port(id)) => snapshot.intent.ports.get(id),
+            Some(WayIn::Tunnel(_) | WayIn::Physical(_)) | None => None,
+        };
+        let said = SaidPacket::read(text, snapshot)?;
+        let mut packet = said.packet(sender.map(|port| &**port), snapshot)?;
+        if matches!(packet.get(Field::ETH_TYPE), 0x0800 | 0x86dd) {
+            fill(&mut packet, Field::NW_TTL, HOP_LIMIT);
+        }
         match from {
             Some(WayIn::Port(port)) => from_port(packet, *port, chassis, snapshot),
             Some(WayIn::Tunnel(peer)) => from_tunnel(packet, peer, needed(chassis)?, snapshot),
@@ -72,7 +81,7 @@ impl Arrival {
                 Ok(Self { chassis, packet })
             }
             None if packet.get(Field::IN_PORT) == 0 => Err(VerbError::Unfit(
-                "say where the packet comes in: with --from, or with in_port in the packet"
+                "say where the packet comes in: name the port before it, or --from, or in_port in the packet"
                     .to_owned(),
             )),
             None => Ok(Self {
@@ -81,19 +90,6 @@ impl Arrival {
             }),
         }
     }
-}
-
-fn read(text: &str) -> Result<Packet, VerbError> {
-    let matches: Match = text.parse().map_err(unfit)?;
-    let mut packet = Packet::of(&matches).map_err(unfit)?;
-    if matches!(packet.get(Field::ETH_TYPE), 0x0800 | 0x86dd) {
-        fill(&mut packet, Field::NW_TTL, HOP_LIMIT);
-    }
-    Ok(packet)
-}
-
-fn unfit(error: impl ToString) -> VerbError {
-    VerbError::Unfit(format!("the packet: {}", error.to_string()))
 }
 
 fn needed(chassis: Option<ChassisId>) -> Result<ChassisId, VerbError> {
