@@ -7,6 +7,7 @@
 
 pub mod admission;
 pub mod api;
+pub mod captures;
 pub mod cli;
 mod clock;
 pub mod cluster;
