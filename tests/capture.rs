@@ -48,7 +48,17 @@ fn read(program: &[&str], file: &Path) -> Result<String, Failure> {
 /// As tshark reads them: 1 is to the guest, 2 from it.
 fn directions(file: &Path) -> Result<Vec<(String, String)>, Failure> {
     let words = [
-        "tshark", "-n", "-T", "fields", "-e", "frame.packet_flags_direction", "-e", "icmpv6.type", "-Y", "icmpv6", "-r",
+        "tshark",
+        "-n",
+        "-T",
+        "fields",
+        "-e",
+        "frame.packet_flags_direction",
+        "-e",
+        "icmpv6.type",
+        "-Y",
+        "icmpv6",
+        "-r",
     ];
     let said = read(&words, file)?;
     let fields = said.lines().filter_map(|line| line.split_once('\t'));
@@ -80,14 +90,24 @@ fn what_a_guest_sends_and_gets_is_captured_and_nothing_is_left_behind() -> Outco
     let port = &one.port.id;
     let both = file(&world, "both.pcapng");
     let path = both.to_string_lossy();
-    let mut capture = begin(&world, &[port, "--file", &path, "--count", "500", "--seconds", "60"])?;
-    let again = world.controller.ask(&["capture", port, "--file", "/dev/null/no"]);
-    let again = again.expect_err("a file that cannot be made").to_string();
-    assert!(again.contains("cannot be made"), "{again}");
+    let mut capture = begin(
+        &world,
+        &[port, "--file", &path, "--count", "500", "--seconds", "60"],
+    )?;
+    let no_file = ["capture", &other.port.id, "--file", "/dev/null/no"];
+    let refused = world.controller.ask(&no_file).expect_err("a refusal");
+    let said = refused.to_string();
+    assert!(said.contains("the capture cannot be written: "), "{said}");
     let own = file(&world, "own.pcapng");
-    let again = world.controller.ask(&["capture", port, "--file", &own.to_string_lossy()]);
+    let again = world
+        .controller
+        .ask(&["capture", port, "--file", &own.to_string_lossy()]);
     let again = again.expect_err("a refusal").to_string();
-    assert!(again.contains("somebody captures this port already"), "{again}");
+    assert!(
+        again.contains("somebody captures this port already"),
+        "{again}"
+    );
+    assert!(!own.exists(), "it was refused");
 
     ping(one, &["-c", "2", "-i", "0.2", &other.address().to_string()])?;
     ping(one, &["-c", "1", &gateway])?;
@@ -130,10 +150,16 @@ fn a_capture_ends_at_its_count_and_a_flood_does_not_hold_up_others() -> Outcome 
     let port = &one.port.id;
     let some = file(&world, "some.pcapng");
     let path = some.to_string_lossy();
-    let mut capture = begin(&world, &[port, "--file", &path, "--count", "2000", "--snaplen", "64"])?;
+    let mut capture = begin(
+        &world,
+        &[port, "--file", &path, "--count", "2000", "--snaplen", "64"],
+    )?;
     ping(one, &["-f", "-c", "20000", &target])?;
     world.controller.ask(&["status"])?;
-    guests.stateful1.guest.run(&["rdisc6", "-1", "-q", "eth0"])?;
+    guests
+        .stateful1
+        .guest
+        .run(&["rdisc6", "-1", "-q", "eth0"])?;
     ping(one, &["-c", "1", &target])?;
     if capture.is_running() {
         capture.terminate(SOON)?;
@@ -148,7 +174,11 @@ fn a_capture_ends_at_its_count_and_a_flood_does_not_hold_up_others() -> Outcome 
     let mut capture = begin(&world, &[port, "--file", &path, "--count", "3"])?;
     ping(one, &["-c", "4", "-i", "0.2", &target])?;
     assert!(capture.wait(SOON)?.success());
-    assert!(capture.log_text().contains("3 frames were captured; "), "{}", capture.log_text());
+    assert!(
+        capture.log_text().contains("3 frames were captured; "),
+        "{}",
+        capture.log_text()
+    );
     assert_eq!(read(&["tcpdump", "-n", "-r"], &few)?.lines().count(), 3);
     await_flows(&world, 0)
 }

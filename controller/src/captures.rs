@@ -31,10 +31,10 @@ pub struct CapturedFrame {
 
 /// The ports that are captured.
 #[derive(Clone, Debug, Default)]
-pub struct Captures(Arc<Taken>);
+pub struct Captures(Arc<CapturedPorts>);
 
 #[derive(Debug, Default)]
-struct Taken {
+struct CapturedPorts {
     /// Whether there are any: the only thing that is read for each packet while there are none.
     any: AtomicBool,
     takers: Mutex<BTreeMap<PortId, Taker>>,

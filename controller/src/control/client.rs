@@ -103,8 +103,9 @@ pub(super) fn run<V: Verb + Args, R: Serialize>(
         return Err(ClientError::Unwatchable);
     }
     if let Some(mut take) = verb.taker().map_err(ClientError::Unused)? {
-        let mut taking = |row| take(row).map_err(ClientError::Unused);
-        return each(&socket, &request(verb), &mut taking);
+        return each(&socket, &request(verb), &mut |row| {
+            take(row).map_err(ClientError::Unused)
+        });
     }
     let mut shown = None;
     loop {

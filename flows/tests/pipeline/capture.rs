@@ -1,7 +1,8 @@
 //! Copies of the frames of a captured port.
 
+use crate::support::Cloud;
+use crate::support::cloud::port_id;
 use crate::support::show::flows_of;
-use crate::support::{Cloud, port_id};
 use sextant_flows::pipeline::Stage;
 use sextant_flows::{Flow, Flows};
 use sextant_model::{FrameDirection, Punt};

@@ -102,22 +102,17 @@ impl Verb for CaptureVerb {
     }
 
     fn taker(&self) -> Result<Option<RowTaker<CaptureRow>>, String> {
-        let mut out = self.open()?;
-        let snaplen = self.snaplen.into();
+        if self.file.is_none() && io::stdout().is_terminal() {
+            return Err("a capture is no text: give --file FILE, or a pipe, as in sextant capture PORT | tcpdump -n -r -".to_owned());
+        }
+        let mut written = WrittenCapture {
+            file: self.file.clone(),
+            out: None,
+            snaplen: self.snaplen.into(),
+        };
         Ok(Some(Box::new(move |row| {
-            let written = match row {
-                CaptureRow::Begun { port_id } => {
-                    out.write_all(&pcapng::head(&port_id.to_string(), snaplen))
-                }
-                CaptureRow::Frame { .. } => row.write(&mut *out),
-                CaptureRow::Silence => Ok(()),
-                CaptureRow::Ended { frames, missed } => writeln!(
-                    io::stderr(),
-                    "{frames} frames were captured; {missed} more passed that were not"
-                ),
-            };
-            let written = written.and_then(|()| out.flush());
-            written.map_err(|error| format!("the capture cannot be written: {error}"))
+            let taken = written.take(&row);
+            taken.map_err(|error| format!("the capture cannot be written: {error}"))
         })))
     }
 
@@ -208,21 +203,6 @@ impl CaptureVerb {
             octets: octets.map(|octet| format!("{octet:02x}")).collect(),
         }
     }
-
-    /// Where frames are written.
-    fn open(&self) -> Result<Box<dyn Write>, String> {
-        let Some(file) = &self.file else {
-            return match io::stdout().is_terminal() {
-                true => Err("a capture is no text: give --file FILE, or a pipe, as in sextant capture PORT | tcpdump -n -r -"
-                    .to_owned()),
-                false => Ok(Box::new(io::stdout())),
-            };
-        };
-        let opened = OpenOptions::new().write(true).create_new(true).open(file);
-        let opened =
-            opened.map_err(|error| format!("{} cannot be made: {error}", file.display()))?;
-        Ok(Box::new(opened))
-    }
 }
 
 /// How many frames the switch let its meter drop: what its flows took, less what came up.
@@ -244,26 +224,61 @@ fn dropped(known: &OperatorView, place: &Place, frames: u32) -> u64 {
     took.sum::<u64>().saturating_sub(frames.into())
 }
 
-impl CaptureRow {
-    /// Writes a frame.
-    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let Self::Frame {
-            at,
-            from_guest,
-            length,
-            octets,
-        } = self
-        else {
+/// A capture on its way to a file or a pipe.
+struct WrittenCapture {
+    file: Option<PathBuf>,
+    /// `None` until it has begun: a capture that is refused leaves no file.
+    out: Option<Box<dyn Write>>,
+    snaplen: u32,
+}
+
+impl WrittenCapture {
+    fn take(&mut self, row: &CaptureRow) -> io::Result<()> {
+        match row {
+            CaptureRow::Begun { port_id } => {
+                self.out = Some(self.open()?);
+                self.put(&pcapng::head(&port_id.to_string(), self.snaplen))
+            }
+            CaptureRow::Frame {
+                at,
+                from_guest,
+                length,
+                octets,
+            } => {
+                let direction = match from_guest {
+                    true => FrameDirection::FromGuest,
+                    false => FrameDirection::ToGuest,
+                };
+                let octets = from_hexadecimal(octets)
+                    .ok_or_else(|| io::Error::other("a frame is no hexadecimal number"))?;
+                let length = u32::try_from(*length).unwrap_or(u32::MAX);
+                self.put(&pcapng::frame(*at, direction, length, &octets))
+            }
+            CaptureRow::Silence => Ok(()),
+            CaptureRow::Ended { frames, missed } => writeln!(
+                io::stderr(),
+                "{frames} frames were captured; {missed} more passed that were not"
+            ),
+        }
+    }
+
+    fn open(&self) -> io::Result<Box<dyn Write>> {
+        Ok(match &self.file {
+            Some(file) => {
+                let mut options = OpenOptions::new();
+                Box::new(options.write(true).create_new(true).open(file)?)
+            }
+            None => Box::new(io::stdout()),
+        })
+    }
+
+    /// Whole blocks at a time, so that others can read along.
+    fn put(&mut self, block: &[u8]) -> io::Result<()> {
+        let Some(out) = &mut self.out else {
             return Ok(());
         };
-        let direction = match from_guest {
-            true => FrameDirection::FromGuest,
-            false => FrameDirection::ToGuest,
-        };
-        let octets = from_hexadecimal(octets);
-        let octets = octets.ok_or_else(|| io::Error::other("a frame is no hexadecimal number"))?;
-        let length = u32::try_from(*length).unwrap_or(u32::MAX);
-        out.write_all(&pcapng::frame(*at, direction, length, &octets))
+        out.write_all(block)?;
+        out.flush()
     }
 }
 
