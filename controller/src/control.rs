@@ -23,6 +23,7 @@ pub use socket::{ControlSocket, SocketError};
 pub use verbs::finding::{Finding, FindingState};
 pub use verbs::{Request, Verbs};
 
+use crate::captures::Captures;
 use crate::flow_counters::FlowCounters;
 use crate::metrics::Metrics;
 use crate::neighbors::Neighbors;
@@ -30,12 +31,14 @@ use crate::port_history::PortHistory;
 use crate::probes::TunnelProbes;
 use crate::seat::Seats;
 use crate::snapshot::Snapshots;
+use crate::state::Events;
 use crate::store::Store;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sextant_model::ChassisId;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The control socket of root's Sextant.
 pub const SOCKET: &str = "/run/sextant/control";
@@ -55,6 +58,10 @@ pub struct OperatorView {
     pub counters: FlowCounters,
     /// Who waits for probes of tunnels.
     pub probes: TunnelProbes,
+    /// Who captures the frames of ports.
+    pub captures: Captures,
+    /// Where the owner of state is told of captures.
+    pub events: Events,
     /// The metrics.
     pub metrics: Metrics,
     /// The hypervisors whose databases are connected.
@@ -78,6 +85,9 @@ impl fmt::Debug for StoredCloud {
 /// Takes the rows of an answer, in order.
 pub type Give<'a, R> = &'a mut dyn FnMut(R) -> Result<(), VerbError>;
 
+/// Takes rows one by one, as they come.
+pub type RowTaker<R> = Box<dyn FnMut(R) -> Result<(), String>>;
+
 /// A verb: something that can be asked.
 pub trait Verb: Clone {
     /// A row of the answer.
@@ -100,6 +110,19 @@ pub trait Verb: Clone {
     /// Why that cannot be done.
     fn receive(&self, rows: Vec<Self::Row>) -> Result<Vec<Self::Row>, String> {
         Ok(rows)
+    }
+
+    /// How long the answer is meant to take at most, where it goes on until somebody ends it.
+    fn lasts(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What takes the rows as they come, where the answer is not shown as a whole.
+    ///
+    /// # Errors
+    /// Why they cannot be taken.
+    fn taker(&self) -> Result<Option<RowTaker<Self::Row>>, String> {
+        Ok(None)
     }
 
     /// What to ask for what comes after the last row, if this is to be followed.

@@ -8,6 +8,7 @@
 pub mod admission;
 pub mod api;
 pub mod audit_file;
+pub mod captures;
 pub mod cli;
 mod clock;
 pub mod cluster;

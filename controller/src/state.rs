@@ -293,6 +293,7 @@ impl Owner {
             Event::FellShort(chassis, shortfall) => {
                 self.snapshot.facts.fall_short(&chassis, shortfall);
             }
+            Event::Captured(port, captured) => self.snapshot.facts.capture(port, captured),
             Event::Configured(settings) => self.snapshot.intent.settings = Arc::new(settings),
             Event::Asked(answer) => drop(answer.send(())),
         }

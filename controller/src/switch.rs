@@ -25,6 +25,7 @@ pub use preparing::Preparing;
 pub use punts::Punts;
 
 use crate::admission::{self, ConnectionLimits, KnownHypervisors};
+use crate::captures::Captures;
 use crate::cluster::Tenures;
 use crate::flow_counters::FlowCounters;
 use crate::metrics::Metrics;
@@ -69,6 +70,8 @@ pub struct SwitchContext {
     pub counters: FlowCounters,
     /// Who waits for probes of tunnels.
     pub probes: TunnelProbes,
+    /// Who captures the frames of ports.
+    pub captures: Captures,
     /// What was advertised to guests before a switch lost its connection.
     pub handover: Handover,
     /// How many switches may be connected.
@@ -93,6 +96,7 @@ impl SwitchContext {
             history: PortHistory::default(),
             counters: FlowCounters::default(),
             probes: TunnelProbes::default(),
+            captures: Captures::default(),
             handover: Handover::default(),
             limits: ConnectionLimits::of_process(),
             patience: PATIENCE,

@@ -12,6 +12,7 @@ mod cloud;
 mod trace;
 
 use cloud::Cloud;
+use sextant_controller::captures::Captures;
 use sextant_controller::control::{self, ControlSocket, OperatorView, StoredCloud};
 use sextant_controller::flow_counters::FlowCounters;
 use sextant_controller::metrics::Metrics;
@@ -20,6 +21,7 @@ use sextant_controller::port_history::PortHistory;
 use sextant_controller::probes::TunnelProbes;
 use sextant_controller::seat::Seats;
 use sextant_controller::snapshot::{Publisher, Snapshot, Snapshots};
+use sextant_controller::state;
 use sextant_controller::store::{Embedded, Store, backup};
 use sextant_model::{Change, ChassisId, MacAddr, NetworkId, Object, ServerIdentity};
 use std::future::pending;
@@ -61,6 +63,8 @@ impl Door {
             counters: FlowCounters::default(),
             metrics: Metrics::new().unwrap(),
             probes: TunnelProbes::default(),
+            captures: Captures::default(),
+            events: state::events().0,
             databases: Seats::default(),
             switches: Seats::default(),
             store: StoredCloud(store.clone()),

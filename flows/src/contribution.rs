@@ -6,8 +6,8 @@ use crate::features::neighbor::AddressOwner;
 use crate::features::replication::ReceiverShard;
 use crate::features::security::MemberMatch;
 use crate::features::{
-    arp, arrival, elsewhere, external, extra_routes, fragments, guard, guest, held, icmp_error,
-    metadata, neighbor, provider, punt, routing, security, switching, tunnel,
+    arp, arrival, capture, elsewhere, external, extra_routes, fragments, guard, guest, held,
+    icmp_error, metadata, neighbor, provider, punt, routing, security, switching, tunnel,
 };
 use crate::flow::Flow;
 use crate::link::Interface;
@@ -461,6 +461,7 @@ fn of_guest_port(
 /// What a guest here may send, and is sent.
 fn of_guest_here(view: &View<'_>, network: &Network, port: &Port, ofport: u16) -> Vec<Flow> {
     let mut flows = guest::classify(network, ofport).to_vec();
+    flows.extend(capture::port(view, network, port, ofport));
     flows.extend(fragments::arriving(Stage::Martians, ofport));
     flows.push(icmp_error::guest(ofport));
     flows.push(neighbor::asked_from(view, ofport, ofport.into()));
@@ -477,5 +478,6 @@ fn of_guest_here(view: &View<'_>, network: &Network, port: &Port, ofport: u16) -
 fn meters_of(view: &View<'_>, port: &Port, ofport: u16) -> Vec<u32> {
     let sent = security::meter(view, port, ofport);
     let of_port = [ofport.into(), fragments::meter(ofport)];
-    of_port.into_iter().chain(sent).collect()
+    let captured = capture::meter(view, port, ofport);
+    of_port.into_iter().chain(sent).chain(captured).collect()
 }

@@ -116,6 +116,7 @@ impl<'a> Touched<'a> {
         self.bindings(changes);
         self.expected(changes);
         self.holders(changes);
+        changes.captured.iter().for_each(|port| self.port(*port));
         self.peers(changes);
         self.external(changes);
         self.publishing(changes);

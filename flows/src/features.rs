@@ -2,6 +2,7 @@
 
 pub(crate) mod arp;
 pub(crate) mod arrival;
+pub(crate) mod capture;
 pub(crate) mod elsewhere;
 pub(crate) mod external;
 pub(crate) mod extra_routes;

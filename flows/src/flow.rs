@@ -124,14 +124,20 @@ impl Flow {
     #[must_use]
     pub fn copy_up(mut self, punt: Punt, meter: u32) -> Self {
         self.punt = Some(punt);
-        self.apply(vec![Action::Controller {
-            max_len: WHOLE_PACKET,
-            id: 0,
-            reason: PacketInReason::Action,
-            userdata: Bytes::new(),
-            pause: false,
-            meter: Some(meter),
-        }])
+        self.apply(vec![copy(meter)])
+    }
+
+    /// The same, before all other actions.
+    #[must_use]
+    pub fn copy_up_first(mut self, punt: Punt, meter: u32) -> Self {
+        self.punt = Some(punt);
+        if let Some(Instruction::Apply(actions)) = self.instructions.first_mut() {
+            actions.insert(0, copy(meter));
+        } else {
+            let copied = Instruction::Apply(vec![copy(meter)]);
+            self.instructions.insert(0, copied);
+        }
+        self
     }
 
     /// The hash of its table, priority, match and instructions. It is never 0 or all ones: Open vSwitch and controllers
@@ -183,6 +189,18 @@ impl Flow {
                 self.instructions.clone(),
             )
         }
+    }
+}
+
+/// Sends a copy up, as often as a meter allows.
+fn copy(meter: u32) -> Action {
+    Action::Controller {
+        max_len: WHOLE_PACKET,
+        id: 0,
+        reason: PacketInReason::Action,
+        userdata: Bytes::new(),
+        pause: false,
+        meter: Some(meter),
     }
 }
 

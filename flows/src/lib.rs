@@ -36,6 +36,7 @@ pub use capability::is_about_the_flow;
 pub use contribution::PipelineObject;
 pub use dependencies::Concerned;
 pub use difference::{Difference, InstalledFlow, reconcile};
+pub use features::capture::is_of_captures;
 pub use features::fragments::is_of_fragments;
 pub use features::replication::ReceiverShard;
 pub use features::tunnel::probing;

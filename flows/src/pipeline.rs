@@ -17,7 +17,7 @@ pub(crate) use priorities::{
     router, routes, rules, switch, translate, tunnel,
 };
 pub use registers::{
-    ADVERTISED_FLAGS, ANSWER_MAC, ARRIVED, Holding, LONGER, NETWORK, NEXT_HOP, NEXT_MTU,
+    ADVERTISED_FLAGS, ANSWER_MAC, ARRIVED, BACK, Holding, LONGER, NETWORK, NEXT_HOP, NEXT_MTU,
     OPTION_TYPE, ORIGIN, OUTPUT, PATH, POLICY, PROBLEM, REGISTERS, ROUTER, Register, SENDER_MAC,
     SHARD, SWAPPED_IPV4, TAG,
 };

@@ -76,6 +76,7 @@ pub struct Facts {
     without_family: usize,
     shortfalls: OrdMap<ChassisId, Arc<Shortfall>>,
     owners: OrdMap<ChassisId, Ownership>,
+    captured: OrdSet<PortId>,
 }
 
 impl Facts {
@@ -95,6 +96,20 @@ impl Facts {
     #[must_use]
     pub fn bindings(&self) -> &OrdMap<PortId, Binding> {
         &self.bindings
+    }
+
+    /// Ports whose frames somebody captures through this controller.
+    #[must_use]
+    pub fn captured(&self) -> &OrdSet<PortId> {
+        &self.captured
+    }
+
+    /// Somebody begins to capture a port's frames, or ends it.
+    pub fn capture(&mut self, port: PortId, captured: bool) {
+        match captured {
+            true => drop(self.captured.insert(port)),
+            false => drop(self.captured.remove(&port)),
+        }
     }
 
     /// Ports whose flows their switch has confirmed.

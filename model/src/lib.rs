@@ -22,6 +22,7 @@ mod dhcpv6_option;
 mod domain_name;
 mod endpoints;
 mod facts;
+mod frame_direction;
 mod gateways;
 mod ids;
 mod intent;
@@ -65,6 +66,7 @@ pub use dhcpv6_option::{Dhcpv6Option, Dhcpv6Value, InvalidDhcpv6Option, TimeServ
 pub use domain_name::{DomainName, InvalidDomainName};
 pub use endpoints::{BadEndpoints, Endpoints};
 pub use facts::{AddressHolder, Binding, Facts, Plugged, TunnelState, TunnelWatch, TunnelWatches};
+pub use frame_direction::FrameDirection;
 pub use gateways::Outside;
 pub use ids::{
     AddressScopeId, ChassisId, NetworkId, NetworkKey, ObjectId, PortId, RbacPolicyId, RouterId,

@@ -176,6 +176,8 @@ pub enum Punt {
     GroupEcho(Vec<GroupMember>),
     /// A probe of a tunnel, from another hypervisor.
     Probed,
+    /// A copy of a frame of a port whose frames somebody captures.
+    Captured(PortId, crate::FrameDirection),
 }
 
 impl Punt {
@@ -196,7 +198,8 @@ impl Punt {
             | Self::BareSolicitation
             | Self::Unheld(_)
             | Self::GroupEcho(_)
-            | Self::Probed => None,
+            | Self::Probed
+            | Self::Captured(..) => None,
         }
     }
 
@@ -241,7 +244,8 @@ impl Punt {
             | Self::Unheld(_)
             | Self::Appeared(_)
             | Self::GroupEcho(_)
-            | Self::Probed => 0,
+            | Self::Probed
+            | Self::Captured(..) => 0,
         }
     }
 
@@ -263,6 +267,7 @@ impl Punt {
             Self::Appeared(_) => "appeared",
             Self::GroupEcho(_) => "group_echo",
             Self::Probed => "probe",
+            Self::Captured(..) => "capture",
         }
     }
 }

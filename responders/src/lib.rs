@@ -69,6 +69,7 @@ pub fn respond(punt: &Punt, frame: &[u8]) -> Answer {
         Punt::Appeared(port) => inside::appeared(*port),
         Punt::Unheld(asker) => inside::ask(asker),
         Punt::Probed => probe::arrived(frame),
+        Punt::Captured(..) => Answer::ignored("frame", "nobody captures it any more"),
         Punt::GroupEcho(members) => with(Ipv6Packet::parse(frame), |packet| {
             inside::group_echo(members, packet)
         }),

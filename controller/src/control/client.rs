@@ -102,6 +102,11 @@ pub(super) fn run<V: Verb + Args, R: Serialize>(
     if ask.watch.is_some() && !verb.only_reads() {
         return Err(ClientError::Unwatchable);
     }
+    if let Some(mut take) = verb.taker().map_err(ClientError::Unused)? {
+        return each(&socket, &request(verb), &mut |row| {
+            take(row).map_err(ClientError::Unused)
+        });
+    }
     let mut shown = None;
     loop {
         // Everything is read first: printing may wait for a pager, and Sextant drops clients that do not read.
@@ -159,6 +164,19 @@ fn exchange<R: serde::de::DeserializeOwned>(
     request: &impl Serialize,
 ) -> Result<Vec<R>, ClientError> {
     let mut rows = Vec::new();
+    each(socket, request, &mut |row| {
+        rows.push(row);
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+/// Asks the socket, and passes on each row of the answer as it comes.
+fn each<R: serde::de::DeserializeOwned>(
+    socket: &Path,
+    request: &impl Serialize,
+    take: &mut dyn FnMut(R) -> Result<(), ClientError>,
+) -> Result<(), ClientError> {
     let mut stream = UnixStream::connect(socket).map_err(failure(socket))?;
     let limited = stream.set_read_timeout(Some(PATIENCE));
     limited.map_err(failure(socket))?;
@@ -168,8 +186,8 @@ fn exchange<R: serde::de::DeserializeOwned>(
         let line = line.map_err(failure(socket))?;
         let line = serde_json::from_str(&line);
         match line.map_err(|error| ClientError::Unreadable(socket.to_owned(), error))? {
-            AnswerLine::Row(row) => rows.push(row),
-            AnswerLine::End => return Ok(rows),
+            AnswerLine::Row(row) => take(row)?,
+            AnswerLine::End => return Ok(()),
             AnswerLine::Refused(reason) => return Err(ClientError::Refused(in_lines(&reason))),
         }
     }

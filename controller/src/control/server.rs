@@ -72,6 +72,10 @@ async fn converse(
         Err(reason) => return refuse(stream, reason).await,
     };
     tracing::debug!(user, ?request, "a request came on the control socket");
+    if let Some(lasts) = request.lasts() {
+        // It mostly waits, so it takes no other's turn. How many there are is limited elsewhere.
+        return timeout(lasts + ANSWER, answer(stream, request, known)).await?;
+    }
     let Ok(Ok(_answering)) = timeout(TURN, answers.acquire()).await else {
         return refuse(
             stream,

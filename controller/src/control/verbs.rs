@@ -1,6 +1,7 @@
 //! The verbs. Each is a file that implements [`Verb`], and a row of the table below.
 
 pub mod backup;
+pub mod capture;
 pub mod drops;
 pub mod events;
 pub mod explain;
@@ -30,6 +31,7 @@ use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 use sextant_model::ChassisId;
 use std::convert::Infallible;
+use std::time::Duration;
 
 macro_rules! verbs {
     ($($(#[doc = $help:literal])* $name:ident($verb:ty);)*) => {
@@ -52,6 +54,13 @@ macro_rules! verbs {
             pub fn only_reads(&self) -> bool {
                 match self {
                     $(Self::$name(verb) => verb.only_reads(),)*
+                }
+            }
+
+            /// How long the answer is meant to take at most, where it goes on until somebody ends it.
+            pub(super) fn lasts(&self) -> Option<Duration> {
+                match self {
+                    $(Self::$name(verb) => verb.lasts(),)*
                 }
             }
 
@@ -94,6 +103,8 @@ verbs! {
     Drops(drops::DropsVerb);
     /// Say whether frames get from one hypervisor to another and back, and how long they may be. No guest takes part.
     Probe(probe::ProbeVerb);
+    /// Capture the frames that a port's guest sends and gets, as pcapng: for tcpdump and Wireshark.
+    Capture(capture::CaptureVerb);
     /// Find what an id, a name, an address or a MAC means.
     Search(search::SearchVerb);
     /// Show each hypervisor on a line, with what is wrong of it.

@@ -9,7 +9,7 @@ use super::{
 use prometheus::IntCounterVec;
 
 /// The packets that switches send up, by what is asked.
-const PACKET_INS: [&str; 13] = [
+const PACKET_INS: [&str; 14] = [
     "router_solicitation",
     "dhcpv6",
     "dhcpv4",
@@ -23,6 +23,7 @@ const PACKET_INS: [&str; 13] = [
     "unheld",
     "group_echo",
     "probe",
+    "capture",
 ];
 
 const DHCPV6_MESSAGES: [&str; 8] = [

@@ -236,6 +236,8 @@ impl Starting<'_> {
             counters: switches.counters.clone(),
             metrics: self.metrics.clone(),
             probes: switches.probes.clone(),
+            captures: switches.captures.clone(),
+            events: self.events.clone(),
             databases: hypervisors.seats.clone(),
             switches: switches.seats.clone(),
             store: StoredCloud(self.store.clone()),

@@ -51,6 +51,8 @@ pub enum Event {
     Confirmed(Vec<(PortId, Binding)>),
     /// A hypervisor's switch accepts all its flows except these.
     FellShort(ChassisId, Arc<Shortfall>),
+    /// Somebody begins to capture a port's frames (true), or ends it.
+    Captured(PortId, bool),
     /// The configuration was read again.
     Configured(Settings),
     /// Somebody wants to know whether the owner still works.
@@ -79,6 +81,7 @@ impl Event {
             | Self::Delegated(..)
             | Self::Undelegated(..)
             | Self::Confirmed(_)
+            | Self::Captured(..)
             | Self::Configured(_)
             | Self::Asked(_) => None,
         }

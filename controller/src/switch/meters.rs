@@ -6,7 +6,7 @@
 use crate::snapshot::Snapshot;
 use rust_openflow::multipart::MeterConfig;
 use rust_openflow::{Band, Message, MeterCommand, MeterFlags, MeterMod};
-use sextant_flows::is_of_fragments;
+use sextant_flows::{is_of_captures, is_of_fragments};
 use sextant_model::{ChassisId, Reassembly, Settings};
 
 /// The meters of a hypervisor.
@@ -14,7 +14,11 @@ use sextant_model::{ChassisId, Reassembly, Settings};
 pub(super) struct Meters {
     punts: MeterMod,
     fragments: MeterMod,
+    captures: MeterMod,
 }
+
+/// Frames a second of a captured port that come up, and at once.
+const CAPTURED: (u32, u32) = (500, 500);
 
 impl Meters {
     /// As the configuration and the hypervisor's connection tracker have them.
@@ -34,6 +38,7 @@ impl Meters {
         Self {
             punts: MeterMod::packet_rate(0, settings.punt_rate, settings.punt_burst),
             fragments,
+            captures: MeterMod::packet_rate(0, CAPTURED.0, CAPTURED.1),
         }
     }
 
@@ -78,9 +83,12 @@ impl Meters {
 
     /// What a meter is like, whatever its number.
     fn usual(&self, meter: u32) -> &MeterMod {
-        match is_of_fragments(meter) {
-            true => &self.fragments,
-            false => &self.punts,
+        if is_of_captures(meter) {
+            &self.captures
+        } else if is_of_fragments(meter) {
+            &self.fragments
+        } else {
+            &self.punts
         }
     }
 }

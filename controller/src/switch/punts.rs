@@ -163,7 +163,8 @@ impl Punts {
             | Punt::Appeared(_)
             | Punt::Unheld(_)
             | Punt::GroupEcho(_)
-            | Punt::Probed => {
+            | Punt::Probed
+            | Punt::Captured(..) => {
                 let packets = &self.metrics.packet_ins;
                 packets.with_label_values(&[punt.kind()]).inc();
             }

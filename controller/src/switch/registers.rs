@@ -31,7 +31,8 @@ pub(super) fn filled<'a>(punt: &'a Punt, packet: &PacketIn) -> Cow<'a, Punt> {
         | Punt::Announced(_)
         | Punt::Appeared(_)
         | Punt::GroupEcho(_)
-        | Punt::Probed => Cow::Borrowed(punt),
+        | Punt::Probed
+        | Punt::Captured(..) => Cow::Borrowed(punt),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Packets are answered at once, from what the flow that sent them up carries. Flows are changed one bundle at a time:
 //! while one is under way, further snapshots wait, and then their differences go together.
 
+mod captured;
 mod changes;
 mod drift;
 mod host;
@@ -28,6 +29,7 @@ use crate::seat::Seat;
 use crate::series::{GaugeSeries, Series};
 use crate::snapshot::{News, NewsListener, Snapshot, Stopping};
 use crate::stream::{Incoming, Misunderstood};
+use captured::copy_answer;
 use host::{ShownHost, known_ports};
 use rust_openflow::{ConnectionError, ErrorMessage, Message, PacketIn, Xid};
 use sextant_flows::pipeline::SWITCH_CONFIG;
@@ -372,7 +374,12 @@ impl SwitchSession {
     }
 
     fn answer(&mut self, packet: &PacketIn) {
+        if self.is_captured(packet) {
+            return;
+        }
         let answers = self.punts.answer(&self.flows, packet);
+        let (captures, chassis) = (&self.context.captures, &self.chassis);
+        let answers = answers.inspect(|answer| copy_answer(captures, chassis, packet, answer));
         self.line.post(answers);
         let learned = self.punts.take_learned();
         if !learned.is_empty() {

@@ -206,6 +206,26 @@ async fn a_packet_for_many_is_said_with_all_who_get_it() {
 }
 
 #[tokio::test]
+async fn a_port_whose_switch_is_not_here_cannot_be_captured() {
+    let cloud = named();
+    let door = Door::open_to(
+        "captured",
+        Snapshot {
+            intent: cloud.intent,
+            facts: cloud.facts,
+            ..Snapshot::default()
+        },
+    );
+    let file = door.folder.join("app.pcapng");
+    let said = door
+        .ask(&["capture", "app", "--file", &file.to_string_lossy()])
+        .await;
+    let expected = "sextant: the switch of hypervisor h1 is not connected here\n";
+    assert_eq!((said.success, said.err.as_str()), (false, expected));
+    assert!(!file.exists());
+}
+
+#[tokio::test]
 async fn a_flow_is_explained_by_the_same_names() {
     let cloud = named();
     let door = Door::open_to(

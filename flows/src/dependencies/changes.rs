@@ -3,8 +3,8 @@
 //! Snapshots share what did not change. So this costs as much as the change, and one walk from the root for each map
 //! that differs.
 
-use imbl::OrdMap;
 use imbl::ordmap::DiffItem;
+use imbl::{OrdMap, ordset};
 use sextant_model::{
     AddressHolder, Binding, Chassis, ChassisId, Delegation, Facts, Intent, Network, NetworkId,
     Outside, Port, PortId, Router, RouterId, SecurityGroup, SecurityGroupId, SecurityGroupRule,
@@ -59,6 +59,7 @@ pub(super) struct Changes<'a> {
     pub(super) holders: Vec<Changed<'a, (NetworkId, IpAddr), AddressHolder>>,
     pub(super) outside: Vec<Changed<'a, (ChassisId, NetworkId), Arc<Outside>>>,
     pub(super) shortfalls: Vec<Changed<'a, ChassisId, Arc<Shortfall>>>,
+    pub(super) captured: Vec<PortId>,
 }
 
 impl<'a> Changes<'a> {
@@ -83,8 +84,20 @@ impl<'a> Changes<'a> {
             holders: changed(old_facts.holders(), new_facts.holders()),
             outside: changed(old_facts.outside(), new_facts.outside()),
             shortfalls: changed(old_facts.shortfalls(), new_facts.shortfalls()),
+            captured: captured(old_facts, new_facts),
         }
     }
+}
+
+/// The ports of which captures begin or end.
+fn captured(old: &Facts, new: &Facts) -> Vec<PortId> {
+    let differing = old.captured().diff(new.captured());
+    differing
+        .map(|item| {
+            let (ordset::DiffItem::Add(port) | ordset::DiffItem::Remove(port)) = item;
+            *port
+        })
+        .collect()
 }
 
 fn changed<'a, K: Ord + Clone, V: PartialEq>(

@@ -138,6 +138,13 @@ impl<'a> Search<'a> {
             let (network, _) = holder.key;
             self.network(network);
         }
+        for port in &changes.captured {
+            for (_, facts) in self.sides {
+                let binding = facts.binding(*port);
+                self.found
+                    .extend(binding.map(|binding| binding.chassis.clone()));
+            }
+        }
     }
 
     fn rules(&mut self, changes: &Changes<'_>) {

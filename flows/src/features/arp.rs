@@ -7,9 +7,10 @@
 use super::ethertype;
 use crate::flow::Flow;
 use crate::pipeline::{
-    ANSWER_MAC, Holding, NETWORK, SWAPPED_IPV4, Stage, TAG, advertise, known, neighbor,
+    ANSWER_MAC, BACK, Holding, NETWORK, OUTPUT, SWAPPED_IPV4, Stage, TAG, advertise, known,
+    neighbor,
 };
-use rust_openflow::{Action, Field, Match, ports};
+use rust_openflow::{Action, Field, Match};
 use sextant_model::{MacAddr, Network, Port};
 use std::net::Ipv4Addr;
 
@@ -59,9 +60,10 @@ pub(crate) fn base() -> Vec<Flow> {
         Action::copy(Field::ARP_TPA, Field::ARP_SPA),
         SWAPPED_IPV4.copy_to(Field::ARP_TPA),
         TAG.copy_to(Field::VLAN_TCI),
-        Action::output(ports::IN_PORT),
+        OUTPUT.set(BACK),
     ];
-    vec![Flow::new(Stage::Advertise, advertise::ANSWER, request()).apply(reply)]
+    let answer = Flow::new(Stage::Advertise, advertise::ANSWER, request()).apply(reply);
+    vec![answer.goto(Stage::Deliver)]
 }
 
 fn answer(stage: Stage, asks: Match, mac: MacAddr) -> Flow {

@@ -11,12 +11,12 @@
 use super::{icmpv6, icmpv6_type, valid_nd};
 use crate::flow::Flow;
 use crate::pipeline::{
-    ADVERTISED_FLAGS, ANSWER_MAC, Holding, NETWORK, OPTION_TYPE, Stage, TAG, advertise,
-    advertise_options, known, neighbor,
+    ADVERTISED_FLAGS, ANSWER_MAC, BACK, Holding, NETWORK, OPTION_TYPE, OUTPUT, Stage, TAG,
+    advertise, advertise_options, known, neighbor,
 };
 use crate::view::View;
 use ipnet::IpNet;
-use rust_openflow::{Action, Field, Match, Subfield, ports};
+use rust_openflow::{Action, Field, Match, Subfield};
 use sextant_model::{Answering, KnownNeighbor, MacAddr, Network, Port, Punt};
 use std::collections::BTreeSet;
 use std::net::Ipv6Addr;
@@ -228,8 +228,9 @@ pub(crate) fn base() -> Vec<Flow> {
             ADVERTISED_FLAGS.copy_to(Field::ND_RESERVED),
             Action::copy(Field::ETH_SRC, Field::ND_TLL),
             TAG.copy_to(Field::VLAN_TCI),
-            Action::output(ports::IN_PORT),
-        ]),
+            OUTPUT.set(BACK),
+        ])
+        .goto(Stage::Deliver),
     ]
 }
 

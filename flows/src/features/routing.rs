@@ -4,12 +4,12 @@ use super::{icmp_error, neighbor};
 use super::{icmpv4, icmpv6, icmpv6_type, in_prefix, ipv4, ipv6, of_version, protocol};
 use crate::flow::Flow;
 use crate::pipeline::{
-    ARRIVED, Holding, LONGER, NETWORK, NEXT_HOP, NEXT_MTU, ROUTER, SENDER_MAC, Stage, TAG,
-    next_hop, route, router, routes,
+    ARRIVED, BACK, Holding, LONGER, NETWORK, NEXT_HOP, NEXT_MTU, OUTPUT, ROUTER, SENDER_MAC, Stage,
+    TAG, next_hop, route, router, routes,
 };
 use crate::view::View;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-use rust_openflow::{Action, Field, Match, Subfield, ports};
+use rust_openflow::{Action, Field, Match, Subfield};
 use sextant_model::{IpVersion, MacAddr, Network, Port, Router};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -269,8 +269,10 @@ fn echo_reply(router: &Router, request: Match, reply: &[Action]) -> Flow {
         Action::copy(Field::ETH_DST, Field::ETH_SRC),
         SENDER_MAC.copy_to(Field::ETH_DST),
     ];
-    let out = [TAG.copy_to(Field::VLAN_TCI), Action::output(ports::IN_PORT)];
-    Flow::new(Stage::Route, route::ECHO, request).apply([&turned[..], reply, &out].concat())
+    let out = [TAG.copy_to(Field::VLAN_TCI), OUTPUT.set(BACK)];
+    Flow::new(Stage::Route, route::ECHO, request)
+        .apply([&turned[..], reply, &out].concat())
+        .goto(Stage::Deliver)
 }
 
 /// An echo request to an address, and the actions that make it the reply from one.

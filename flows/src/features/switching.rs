@@ -19,11 +19,7 @@ const GROUP: u64 = 0x0100_0000_0000;
 
 /// Sends a packet out of the port in the output register.
 pub(crate) fn base() -> Vec<Flow> {
-    let out = Action::OutputReg {
-        src: OUTPUT.bits(),
-        max_len: 0,
-    };
-    vec![Flow::new(Stage::Deliver, deliver::OUT, Match::new()).apply(vec![out])]
+    vec![Flow::new(Stage::Deliver, deliver::OUT, Match::new()).apply(vec![OUTPUT.output()])]
 }
 
 /// Sends frames for a guest's MAC to its port here.

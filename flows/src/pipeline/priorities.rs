@@ -68,6 +68,8 @@ priorities! {
         STACKED = 290;
         /// Probes, from any tunnel.
         PROBE = 110;
+        /// What comes in by a port that is captured.
+        CAPTURED = 105;
         /// What comes in by a port.
         PORT = 100;
     }
@@ -279,6 +281,8 @@ priorities! {
         ANSWER = 100;
     }
     deliver [Deliver] {
+        /// To a port that is captured.
+        CAPTURED = 10;
         /// Every packet that comes this far.
         OUT = 0;
     }

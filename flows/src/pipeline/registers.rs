@@ -69,8 +69,8 @@ registers! {
     ORIGIN "origin" = reg 1 [0; 32], Classify..=Switch;
     /// The key of the router that the packet is for.
     ROUTER "router" = reg 2 [0; 32], Router..=Switch;
-    /// The OpenFlow port that the packet leaves by.
-    OUTPUT "output" = reg 3 [0; 32], Switch..=Deliver;
+    /// The OpenFlow port that the packet leaves by. 65528 is the port that it came in by.
+    OUTPUT "output" = reg 3 [0; 32], Advertise..=Deliver;
     /// The flags of a neighbour advertisement in the making (R, S, O), as in its reserved field. The lowest bit marks
     /// an anycast address.
     ADVERTISED_FLAGS "advertised flags" = reg 4 [0; 32], Outside..=AdvertiseOptions;
@@ -102,6 +102,10 @@ registers! {
     /// The number of the set of security groups whose rules apply.
     POLICY "policy" = xreg 7 [0; 64], Egress..=IngressRules;
 }
+
+/// The value of [`OUTPUT`] for answers, which leave by the port that the packet came in by: `IN_PORT` in 16 bits, as Open
+/// vSwitch reads it from a register (ovs-actions(7), "The output action").
+pub const BACK: u32 = 0xfff8;
 
 /// The values of [`ORIGIN`].
 pub mod origin {
@@ -137,6 +141,14 @@ impl Register {
     #[must_use]
     pub fn holds(&self) -> &'static str {
         self.holds.trim()
+    }
+
+    /// Sends the packet out of the port that it holds.
+    pub(crate) fn output(&self) -> Action {
+        Action::OutputReg {
+            src: self.bits(),
+            max_len: 0,
+        }
     }
 
     /// Its bits in the field.

@@ -102,8 +102,11 @@ impl<'t> Walk<'t> {
             Action::Output { port, .. } => self.output(cookie, *port),
             Action::Controller { .. } => self.output(cookie, ports::CONTROLLER),
             Action::OutputReg { src, .. } => {
-                let port = self.packet.bits(*src);
-                self.output(cookie, port_of(port));
+                let port = match self.packet.bits(*src) {
+                    back if back == u128::from(pipeline::BACK) => ports::IN_PORT,
+                    port => port_of(port),
+                };
+                self.output(cookie, port);
             }
             Action::SetField { field, value, mask } => {
                 self.packet.set_masked(*field, *value, *mask)

@@ -5,6 +5,7 @@
 mod support;
 
 mod base;
+mod capture;
 mod dhcpv4;
 mod external;
 mod extra_routes;

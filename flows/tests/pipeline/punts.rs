@@ -49,7 +49,8 @@ fn heard(cloud: &Cloud) -> Vec<Arc<Advertisement>> {
         | Punt::Appeared(_)
         | Punt::Unheld(_)
         | Punt::GroupEcho(_)
-        | Punt::Probed => None,
+        | Punt::Probed
+        | Punt::Captured(..) => None,
     });
     found.unwrap_or_default()
 }
@@ -69,7 +70,8 @@ fn told(cloud: &Cloud) -> Option<Arc<Dhcpv6Service>> {
         | Punt::Appeared(_)
         | Punt::Unheld(_)
         | Punt::GroupEcho(_)
-        | Punt::Probed => None,
+        | Punt::Probed
+        | Punt::Captured(..) => None,
     })
 }
 

@@ -52,6 +52,8 @@ pub(super) enum Step {
     Unplug(u8),
     /// A guest is expected on a hypervisor, by an OpenFlow port, or not any more.
     Expect(u8, u8, Option<u16>),
+    /// Somebody begins to capture a guest's frames, or ends it.
+    Capture(u8, bool),
     Join(u8, Families, EncapKind),
     Leave(u8),
     /// Whether a long packet ends its switch.
@@ -219,6 +221,7 @@ impl Step {
             | Self::PlugUnnumbered(..)
             | Self::Unplug(_)
             | Self::Expect(..)
+            | Self::Capture(..)
             | Self::Join(..)
             | Self::Attach(_)
             | Self::Flawed(..)
@@ -257,6 +260,7 @@ impl Step {
                 let (port, chassis) = (port_id(&guest(g)), ChassisId::new(&hypervisor(h)));
                 cloud.facts.expect(port, &chassis, ofport);
             }
+            Self::Capture(g, captured) => cloud.facts.capture(port_id(&guest(g)), captured),
             Self::Join(h, families, kind) => {
                 cloud.hypervisor_at(&hypervisor(h), endpoints(h, families), kind);
             }

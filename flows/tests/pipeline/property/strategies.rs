@@ -75,6 +75,7 @@ fn hosts_step() -> impl Strategy<Value = Step> {
         2 => (0..GUESTS).prop_map(Step::Unplug),
         1 => (0..GUESTS, 0..HYPERVISORS, prop_oneof![Just(None), Just(Some(40u16)), Just(Some(41u16))])
             .prop_map(|(g, h, ofport)| Step::Expect(g, h, ofport)),
+        2 => (0..GUESTS, up()).prop_map(|(g, captured)| Step::Capture(g, captured)),
         4 => (0..HYPERVISORS, families(), encap_kind()).prop_map(|(h, families, kind)| Step::Join(h, families, kind)),
         1 => (0..HYPERVISORS).prop_map(Step::Leave),
         2 => (0..HYPERVISORS, up()).prop_map(|(h, flawed)| Step::Flawed(h, flawed)),

@@ -349,6 +349,10 @@ fn answer(intent: &Intent, punt: &Punt) -> String {
         }
         Punt::GroupEcho(_) => "answers the echo request".to_owned(),
         Punt::Probed => "takes it as a probe of the tunnel".to_owned(),
+        Punt::Captured(id, _) => {
+            let port = served::port(intent, *id);
+            format!("gives a copy to who captures {port}")
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! comes back from the connection tracker in a section of its own. Where a flow asks for the packet's length, it follows both
 //! answers, the longer packet first and deeper. Patch ports lead through other bridges, which are deeper, too.
 
+use sextant_flows::pipeline::BACK;
 use std::collections::VecDeque;
 
 /// What a switch does with a packet on one bridge.
@@ -142,6 +143,10 @@ impl<'t> TraceReader<'t> {
             let port = said.strip_prefix("output:");
             let port = port.or_else(|| said.strip_prefix("-> output port is "));
             let port: Option<u32> = port.and_then(|port| port.parse().ok());
+            let port = port.map(|port| match port {
+                BACK => self.in_port,
+                port => port,
+            });
             self.found.outputs.extend(port);
         }
     }
