@@ -382,6 +382,13 @@ fn hypervisors_watch_each_other_where_that_is_asked_for() -> Result<(), Failure>
         wait_state(&mix, (from, to), 3)?;
         mix.reaches(from, to)?;
     }
+    let taken = mix.host(1).dump_flows("br-int")?;
+    let taken = taken.iter().find(|flow| flow.contains("tp_dst=3784"));
+    let is_taken = |flow: &String| !flow.contains("n_packets=0,");
+    assert!(
+        taken.is_some_and(is_taken),
+        "BFD is no dropped packet: {taken:?}"
+    );
     assert!(state(&mix, (2, 3)).is_err(), "they have no tunnel");
     assert_eq!(mix.metric("sextant_tunnels_missing"), Ok(1), "h2 and h3");
     let lost = format!("{}/128", mix.host(2).endpoint());

@@ -79,8 +79,7 @@ BOARD = Board(
                     "Dropped where tunnels end",
                     "Packets a second that came through tunnels and were dropped before anything else, by hypervisor and stage:"
                     " from an endpoint that may not send there. 0 in a healthy cloud, but for a moment when an endpoint"
-                    " changes. With `bfd = true`, Open vSwitch counts each packet of BFD under `classify`: about one a second"
-                    " from each peer.",
+                    " changes.",
                     [
                         (
                             "{{chassis}} {{stage}}",

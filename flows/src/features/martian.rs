@@ -7,10 +7,16 @@ use crate::flow::Flow;
 use crate::pipeline::{Stage, classify, martians};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rust_openflow::{Field, Match};
+use sextant_model::MacAddr;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Addresses of bridges among themselves: 01:80:c2:00:00:00 to :0f (IEEE 802.1Q §8.6.3).
 const BRIDGES: (u64, u64) = (0x0180_c200_0000, 0xffff_ffff_fff0);
+
+/// To which BFD of Open vSwitch's interfaces is sent, without a configured address (`eth_addr_bfd` in its `lib/packets.h`).
+const BFD_MAC: MacAddr = MacAddr([0x00, 0x23, 0x20, 0x00, 0x00, 0x01]);
+/// The UDP port of BFD (RFC 5881 §4).
+const BFD: u16 = 3784;
 
 /// The EtherTypes of a tag (IEEE 802.1Q §9.6). Open vSwitch reads one tag of a frame (`vlan-limit` in
 /// ovs-vswitchd.conf.db(5)), so a frame whose EtherType is one of these has another tag inside.
@@ -30,7 +36,9 @@ pub(super) const WAYS: [(Stage, Stage); 2] = [
 pub(crate) fn base() -> Vec<Flow> {
     let (value, mask) = BRIDGES;
     let bridges = Match::new().masked(Field::ETH_DST, value, mask);
-    let mut flows = vec![Flow::new(Stage::Classify, classify::RESERVED, bridges)];
+    let reserved = [bridges, bfd()];
+    let reserved = reserved.map(|matches| Flow::new(Stage::Classify, classify::RESERVED, matches));
+    let mut flows = Vec::from(reserved);
     flows.extend(stacked_tags());
     for (stage, next) in WAYS {
         for matches in fragmented_discovery() {
@@ -44,6 +52,15 @@ pub(crate) fn base() -> Vec<Flow> {
         }
     }
     flows
+}
+
+/// BFD between interfaces of switches. Open vSwitch takes it before any table is asked, and looks it up all the same: without a flow
+/// that takes it, it would count as dropped packets.
+fn bfd() -> Match {
+    ipv4()
+        .mac(Field::ETH_DST, BFD_MAC.0)
+        .with(Field::IP_PROTO, protocol::UDP)
+        .with(Field::UDP_DST, BFD)
 }
 
 /// Without its outer tag, such a frame would be in the VLAN of its inner tag outside.

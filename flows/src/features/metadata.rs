@@ -10,7 +10,7 @@
 use super::neighbor::{self, AddressOwner, KnownAddress};
 use super::{arp, ipv4, ipv6, protocol};
 use crate::flow::Flow;
-use crate::pipeline::{Stage, classify, metadata, punt};
+use crate::pipeline::{OUTPUT, Stage, classify, metadata, punt};
 use crate::view::View;
 use rust_openflow::{Action, Field, Match};
 use sextant_model::{
@@ -127,7 +127,9 @@ fn answered(client: MetadataClient, own: IpAddr, port: &Port) -> Flow {
         Action::set(Field::TCP_SRC, METADATA_PORT),
         Action::set(Field::ETH_SRC, METADATA_MAC.to_u64()),
         Action::set(Field::ETH_DST, port.mac_address.to_u64()),
-        Action::output(u32::from(client.ofport)),
+        OUTPUT.set(client.ofport),
     ];
-    Flow::new(Stage::Metadata, metadata::ANSWER, matches).apply([addresses, home.to_vec()].concat())
+    Flow::new(Stage::Metadata, metadata::ANSWER, matches)
+        .apply([addresses, home.to_vec()].concat())
+        .goto(Stage::Deliver)
 }

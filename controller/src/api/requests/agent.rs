@@ -15,7 +15,7 @@ use crate::api::requests::api::Api;
 use crate::api::requests::api::Hypervisors;
 use crate::api::requests::query::rows::{RowQuery, fields};
 use crate::api::rights;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Snapshots};
 use crate::state::Event;
 use axum::Json;
 use axum::extract::{Extension, Path, State};
@@ -25,7 +25,12 @@ use serde_json::{Map, Value, json};
 use sextant_model::{Capability, Chassis, ChassisId, Facts, Network, Router};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 use uuid::Uuid;
+
+/// For how long a request waits until a hypervisor is forgotten.
+const FORGETTING: Duration = Duration::from_secs(10);
 
 const FILTERS: [&str; 9] = [
     "id",
@@ -137,11 +142,24 @@ async fn forget(
         .send(left)
         .await
         .map_err(|_| stopping())?;
-    let mut snapshots = api.snapshots.clone();
-    while snapshots.latest().facts.chassis().contains_key(&chassis) {
-        snapshots.changed().await?;
-    }
+    forgotten(api.snapshots.clone(), &chassis).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Waits until a hypervisor is forgotten, but not for long: other controllers may know of it, and tell of it again.
+async fn forgotten(mut snapshots: Snapshots, chassis: &ChassisId) -> Result<(), ApiError> {
+    let latest = snapshots.clone();
+    let forgotten = async {
+        while latest.latest().facts.chassis().contains_key(chassis) {
+            snapshots.changed().await?;
+        }
+        Ok(())
+    };
+    let waited = timeout(FORGETTING, forgotten).await;
+    waited.unwrap_or_else(|_| {
+        let message = format!("Hypervisor {chassis} is not forgotten yet: ask again.");
+        Err(ApiError::unavailable(message))
+    })
 }
 
 fn stopping() -> ApiError {
@@ -248,4 +266,28 @@ fn agent_id(chassis: &Chassis) -> Uuid {
         );
         uuid::Builder::from_custom_bytes(hash.to_be_bytes()).into_uuid()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sextant_model::{Encap, EncapKind};
+
+    #[tokio::test(start_paused = true)]
+    async fn who_forgets_a_hypervisor_is_answered_though_others_tell_of_it_again() {
+        let id = ChassisId::new("h1");
+        let mut known = Snapshot::default();
+        let encap = Encap {
+            endpoints: IpAddr::V6(Ipv6Addr::LOCALHOST).into(),
+            kind: EncapKind::Vxlan,
+        };
+        known.facts.put_chassis(Chassis::new(id.clone(), encap));
+        let (publisher, snapshots) = Snapshots::new(known);
+        let asked = tokio::time::Instant::now();
+        let refused = forgotten(snapshots.clone(), &id).await;
+        assert!(refused.is_err());
+        assert_eq!(asked.elapsed(), FORGETTING);
+        publisher.publish(Snapshot::default());
+        assert!(forgotten(snapshots, &id).await.is_ok());
+    }
 }

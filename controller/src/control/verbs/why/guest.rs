@@ -117,8 +117,10 @@ fn traffic(case: &Case<'_>, sent: &Result<Sent, NoCounters>) -> Finding {
         ),
         dropped if dropped * 4 > packets => Finding::hint(
             CHECK,
-            format!("{dropped} of {packets} packets of the guest were dropped in guard: not from its MAC or addresses."),
-            "in the guest: ip address, and compare with the port's addresses and allowed_address_pairs".to_owned(),
+            format!(
+                "{dropped} of the {packets} packets that the guest sent in {seconds} s were dropped in guard: not from its MAC or addresses."
+            ),
+            "ask again: where their number stays, that is over. Else in the guest: ip address, and compare with the port's addresses and allowed_address_pairs".to_owned(),
         ),
         _ => Finding::good(CHECK, format!("It sent {packets} packets in {seconds} s from its MAC and addresses.")),
     }
