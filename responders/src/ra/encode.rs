@@ -62,9 +62,24 @@ pub(super) fn advertise_with(
     frame.finish()
 }
 
-/// The octets after the checksum, without the rarer options.
+/// The octets after the checksum, so that the frame need not grow. Lifetime 0 for what is gone comes on top.
 fn usual_len(advertisement: &Advertisement) -> usize {
-    12 + 8 + 8 + advertisement.prefixes.len() * 32 + 8 + advertisement.dns_servers.len() * 16
+    let options = &advertisement.options;
+    let names = options.search_domains.iter().map(octets_of);
+    let domains = match options.search_domains.is_empty() {
+        true => 0,
+        false => (8 + names.sum::<usize>()).next_multiple_of(8),
+    };
+    let portal = options.captive_portal.as_ref();
+    let portal = portal.map_or(0, |uri| (2 + uri.len()).next_multiple_of(8));
+    let rarer = options.routes.len() * 24 + portal + options.pref64.map_or(0, |_| 16);
+    let servers = 8 + advertisement.dns_servers.len() * 16;
+    12 + 8 + 8 + advertisement.prefixes.len() * 32 + servers + domains + rarer
+}
+
+/// The octets of a name on the wire: two more than its text has.
+fn octets_of(name: &DomainName) -> usize {
+    name.as_str().len() + 2
 }
 
 /// Where a frame ends that fills the link. No link has an MTU below 1280 octets (RFC 8200 §5).
@@ -178,8 +193,7 @@ impl RaOptionWriter<'_> {
         let fit = domains
             .iter()
             .take_while(|name| {
-                // A name on the wire is two octets longer than its text.
-                let left = room.checked_sub(name.as_str().len() + 2);
+                let left = room.checked_sub(octets_of(name));
                 left.map(|left| room = left).is_some()
             })
             .count();

@@ -29,7 +29,9 @@ pub(super) fn copy_answer(
     asked: &PacketIn,
     answer: &Message,
 ) {
-    if let Some(port) = asked.in_port() {
+    if captures.are_any()
+        && let Some(port) = asked.in_port()
+    {
         captures.sent(chassis, port, answer);
     }
 }
