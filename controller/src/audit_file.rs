@@ -9,6 +9,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -23,6 +25,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct AuditFile {
     sender: SyncSender<Told>,
+    /// Whether the latest file has a name.
+    is_kept: Arc<AtomicBool>,
     metrics: Metrics,
 }
 
@@ -45,16 +49,26 @@ impl AuditFile {
         writer.reopen(path.to_owned());
         let thread = std::thread::Builder::new().name("sextant-audit".to_owned());
         thread.spawn(move || writer.run(&told))?;
-        Ok(Self { sender, metrics })
+        Ok(Self {
+            sender,
+            is_kept: Arc::new(AtomicBool::new(has_name(path))),
+            metrics,
+        })
     }
 
     /// Writes to this file from now on, which is opened anew.
     pub fn reopen(&self, path: &Path) {
+        self.is_kept.store(has_name(path), Ordering::Relaxed);
         if self.sender.try_send(Told::Open(path.to_owned())).is_err() {
             tracing::warn!(
                 "the audit file is not opened anew: its disk does not take what waits for it"
             );
         }
+    }
+
+    /// Whether anything is written at all.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.is_kept.load(Ordering::Relaxed)
     }
 
     /// Writes an object.
@@ -119,7 +133,7 @@ impl AuditWriter {
     }
 
     fn is_wanted(&self) -> bool {
-        !self.path.as_os_str().is_empty()
+        has_name(&self.path)
     }
 
     fn write(&mut self, line: &[u8]) {
@@ -156,6 +170,10 @@ impl AuditWriter {
             tracing::error!(path = %self.path.display(), %error, "the audit file cannot be written: writes of the API are in the log alone");
         }
     }
+}
+
+fn has_name(path: &Path) -> bool {
+    !path.as_os_str().is_empty()
 }
 
 /// Appends a line as a whole, or nothing of it.
@@ -208,7 +226,9 @@ mod tests {
         audit.finish();
         assert_eq!(lines(&moved), [json!({"n": 2}), json!({"n": 3})]);
         assert_eq!(lines(&path), [json!({"n": 4})]);
+        assert!(audit.is_kept());
         audit.reopen(Path::new(""));
+        assert!(!audit.is_kept());
         audit.write(&json!({"n": 5}));
         audit.finish();
         assert_eq!(lines(&path).len(), 1);

@@ -3,14 +3,16 @@
 
 #[path = "../../tests/src/free_port.rs"]
 mod free_port;
+mod serving;
 
 use free_port::free_port;
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
+use serving::Serving;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A folder with an installation, which is gone with its test.
@@ -200,32 +202,15 @@ fn a_data_folder_in_a_file_a_foreign_address_and_an_audit_nowhere_are_told() {
     ]);
 }
 
-/// A process, ended with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_process_that_runs_has_its_addresses_and_says_first_what_it_knows() {
     let (installation, [api, ..]) = Installation::new("");
-    let file = installation.path("sextant.toml");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sextant"));
-    let command = command.args(["serve", "--config", &file]);
-    let mut running = Running(command.stderr(Stdio::piped()).spawn().unwrap());
-    let log = BufReader::new(running.0.stderr.take().unwrap());
-    let mut lines = log.lines().map_while(Result::ok);
-    assert!(lines.any(|line| line.contains("ready")), "it did not start");
-    std::thread::spawn(move || lines.for_each(drop));
+    let running = Serving::start(installation.path("sextant.toml").as_ref());
     let examined = installation.examined();
     examined.only_wrong_is(&["hypervisors: None has joined."]);
     assert_eq!(examined.rows[0]["check"], "hypervisors");
     let good = examined.with("good").join("\n");
-    let pid = running.0.id();
+    let pid = running.id();
     for words in [
         &format!("process: Sextant runs as process {pid}."),
         &format!("listeners: Sextant listens at: api_listen [::1]:{api}"),

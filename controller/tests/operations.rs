@@ -3,13 +3,15 @@
 
 #[path = "../../tests/src/free_port.rs"]
 mod free_port;
+mod serving;
 
 use free_port::free_port;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Lines};
+use serving::Serving;
+use std::io::{BufReader, Lines};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{ChildStderr, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A folder that is gone with its test.
@@ -63,16 +65,9 @@ impl Drop for Folder {
 
 /// A controller, ended with the test.
 struct Controller {
-    process: Child,
+    process: Serving,
     log: Lines<BufReader<ChildStderr>>,
     api: u16,
-}
-
-impl Drop for Controller {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 impl Controller {
@@ -80,9 +75,7 @@ impl Controller {
         command
             .args(["--json", "serve", "--config"])
             .arg(folder.file());
-        command.env_remove("SEXTANT_LOG").stderr(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let log = BufReader::new(process.stderr.take().unwrap()).lines();
+        let (process, log) = Serving::spawn(command.env_remove("SEXTANT_LOG"));
         let mut controller = Self { process, log, api };
         controller.says("ready");
         controller

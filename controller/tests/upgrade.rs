@@ -9,15 +9,16 @@
 
 #[path = "../../tests/src/free_port.rs"]
 mod free_port;
+mod serving;
 
 use free_port::free_port;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde_json::Value;
+use serving::Serving;
 use sextant_controller::store::FORMAT;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const OBJECTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("objects");
@@ -73,27 +74,14 @@ fn stored(name: &str) -> Vec<u8> {
 
 /// A controller, ended with the test.
 struct Controller {
-    process: Child,
+    process: Serving,
     api: u16,
-}
-
-impl Drop for Controller {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 impl Controller {
     fn start(folder: &Folder) -> Self {
         let (file, api) = folder.configure();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sextant"));
-        command.arg("serve").arg("--config").arg(file);
-        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
-        let log = BufReader::new(process.stderr.take().unwrap());
-        let mut lines = log.lines().map_while(Result::ok);
-        assert!(lines.any(|line| line.contains("ready")), "it did not start");
-        std::thread::spawn(move || lines.for_each(drop));
+        let process = Serving::start(&file);
         Self { process, api }
     }
 

@@ -50,16 +50,19 @@ fn named() -> Cloud {
     cloud
 }
 
+fn door(cloud: Cloud, name: &str) -> Door {
+    let snapshot = Snapshot {
+        intent: cloud.intent,
+        facts: cloud.facts,
+        ..Snapshot::default()
+    };
+    Door::open_to(name, snapshot)
+}
+
 async fn trace(cloud: Cloud, name: &str, arguments: &[&str]) -> Said {
-    let door = Door::open_to(
-        name,
-        Snapshot {
-            intent: cloud.intent,
-            facts: cloud.facts,
-            ..Snapshot::default()
-        },
-    );
-    door.ask(&[&["trace"], arguments].concat()).await
+    door(cloud, name)
+        .ask(&[&["trace"], arguments].concat())
+        .await
 }
 
 fn last(said: &Said) -> &str {
@@ -207,15 +210,7 @@ async fn a_packet_for_many_is_said_with_all_who_get_it() {
 
 #[tokio::test]
 async fn a_port_whose_switch_is_not_here_cannot_be_captured() {
-    let cloud = named();
-    let door = Door::open_to(
-        "captured",
-        Snapshot {
-            intent: cloud.intent,
-            facts: cloud.facts,
-            ..Snapshot::default()
-        },
-    );
+    let door = door(named(), "captured");
     let file = door.folder.join("app.pcapng");
     let said = door
         .ask(&["capture", "app", "--file", &file.to_string_lossy()])
@@ -227,15 +222,7 @@ async fn a_port_whose_switch_is_not_here_cannot_be_captured() {
 
 #[tokio::test]
 async fn a_flow_is_explained_by_the_same_names() {
-    let cloud = named();
-    let door = Door::open_to(
-        "explained",
-        Snapshot {
-            intent: cloud.intent,
-            facts: cloud.facts,
-            ..Snapshot::default()
-        },
-    );
+    let door = door(named(), "explained");
     let said = door
         .ask(&["trace", "--json", "app", "tcp to web port 22"])
         .await;

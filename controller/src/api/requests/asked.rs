@@ -1,6 +1,7 @@
 //! What a write asked for, for the audit: its resource, and the attributes in its body.
 //!
-//! Who reads the body notes it, and who has answered takes it: both are in the task of one request.
+//! Who reads the body notes it, and who has answered takes it: both are in the task of one request. Where no file is told, nothing
+//! is noted.
 
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,14 +51,15 @@ impl Asked {
 
 /// The body of the request that this task serves.
 pub(crate) fn note_body(body: &Map<String, Value>) {
-    let shown = shown_body(body);
-    let _ = ASKED.try_with(|asked| asked.state().attributes = Some(shown));
+    let _ = ASKED.try_with(|asked| asked.state().attributes = Some(shown_body(body)));
 }
 
 /// A resource that the request made, changed or removed.
 pub(crate) fn note_resource(id: &impl ToString, name: &str) {
-    let resource = json!({"id": id.to_string(), "name": name});
-    let _ = ASKED.try_with(|asked| asked.state().resources.push(resource));
+    let _ = ASKED.try_with(|asked| {
+        let resource = json!({"id": id.to_string(), "name": name});
+        asked.state().resources.push(resource);
+    });
 }
 
 /// The attributes within the envelope; of several resources, a list of them.

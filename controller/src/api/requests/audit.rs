@@ -97,7 +97,14 @@ pub(crate) struct Answered<'a> {
     pub(crate) took: Duration,
     /// Where the request came from.
     pub(crate) peer: Option<SocketAddr>,
-    pub(crate) asked: &'a Asked,
+    /// What was noted of it, if there is a file to tell.
+    pub(crate) asked: Option<&'a Asked>,
+}
+
+impl Answered<'_> {
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 /// Writes the lines.
@@ -133,6 +140,17 @@ impl Audit {
         }
     }
 
+    /// The file, where one is configured.
+    fn kept(&self) -> Option<&AuditFile> {
+        self.file.as_ref().filter(|file| file.is_kept())
+    }
+
+    /// Where to note what a request asks for, if that is told to anybody.
+    pub(crate) fn notes(&self, method: &Method) -> Option<Asked> {
+        let told = !method.is_safe() && self.kept().is_some();
+        told.then(Asked::default)
+    }
+
     /// Logs an answered request, if it needs a line.
     pub(crate) fn tell(&self, who: &CallerName, answered: &Answered<'_>) {
         let Answered {
@@ -140,7 +158,6 @@ impl Audit {
             method,
             path,
             status,
-            took,
             ..
         } = *answered;
         let refused = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
@@ -150,15 +167,12 @@ impl Audit {
         let Some(unsaid) = self.admit(who, status) else {
             return;
         };
-        if let Some(file) = &self.file {
+        if let Some(file) = self.kept() {
             file.write(&record(who, answered, unsaid));
         }
         let CallerName { user, project, .. } = who;
         let what = if refused { "request refused" } else { "write" };
-        let (path, ms) = (
-            shortened(path),
-            u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        );
+        let (path, ms) = (shortened(path), answered.milliseconds());
         let status = status.as_u16();
         tracing::info!(request_id, user, project, %method, path, status, ms, unsaid, "{what}");
     }
@@ -180,9 +194,9 @@ fn record(who: &CallerName, answered: &Answered<'_>, unsaid: u64) -> Value {
         method,
         path,
         status,
-        took,
         peer,
         asked,
+        ..
     } = *answered;
     let target = AuditTarget::of(path);
     let source = peer.map(|peer| peer.ip().to_canonical().to_string());
@@ -202,13 +216,15 @@ fn record(who: &CallerName, answered: &Answered<'_>, unsaid: u64) -> Value {
         "id": target.id,
         "action": target.action,
         "status": status.as_u16(),
-        "ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "ms": answered.milliseconds(),
         "unsaid": unsaid,
     });
     let Value::Object(mut record) = record else {
         return record;
     };
-    asked.add_to(&mut record);
+    if let Some(asked) = asked {
+        asked.add_to(&mut record);
+    }
     record.retain(|_, value| !value.is_null());
     record.into()
 }

@@ -40,7 +40,7 @@ pub(crate) async fn serve(State(api): State<Api>, request: Request, next: Next) 
     let peer = request.extensions().get::<Peer>();
     let account = Account {
         peer: peer.map(|peer| peer.address),
-        asked: Asked::default(),
+        asked: api.audit.notes(&method),
         api,
         method,
         path,
@@ -53,8 +53,10 @@ pub(crate) async fn serve(State(api): State<Api>, request: Request, next: Next) 
     // The audit line is written within the task: a write is logged even if its caller has left meanwhile.
     let closed = account.clone();
     let served = abandon::served(async move {
-        let asked = closed.asked.clone();
-        let answer = asked.by(next.run(request)).await;
+        let answer = match &closed.asked {
+            Some(asked) => asked.by(next.run(request)).await,
+            None => next.run(request).await,
+        };
         closed.close(answer)
     });
     served.await.unwrap_or_else(|_| account.close(defect()))
@@ -69,8 +71,8 @@ struct Account {
     route: String,
     started: Instant,
     peer: Option<SocketAddr>,
-    /// What is noted of the request while it is served.
-    asked: Asked,
+    /// What is noted of the request while it is served, if anything is.
+    asked: Option<Asked>,
 }
 
 impl Account {
@@ -88,7 +90,7 @@ impl Account {
             status: response.status(),
             took,
             peer: self.peer,
-            asked: &self.asked,
+            asked: self.asked.as_ref(),
         };
         api.audit.tell(&who.unwrap_or_default(), &answered);
         if let Ok(id) = HeaderValue::from_str(&request_id) {

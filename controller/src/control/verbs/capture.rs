@@ -77,7 +77,7 @@ impl Verb for CaptureVerb {
     type Row = CaptureRow;
 
     fn answer(&self, known: &OperatorView, give: Give<'_, CaptureRow>) -> Result<(), VerbError> {
-        let place = Place::find(known, &self.port)?;
+        let place = CapturedPlace::find(known, &self.port)?;
         let runtime = Handle::current();
         let begun = known.captures.begin(
             place.port,
@@ -122,13 +122,13 @@ impl Verb for CaptureVerb {
 }
 
 /// Where a port is.
-struct Place {
+struct CapturedPlace {
     port: PortId,
     chassis: ChassisId,
     ofport: u16,
 }
 
-impl Place {
+impl CapturedPlace {
     fn find(known: &OperatorView, text: &str) -> Result<Self, VerbError> {
         let snapshot = known.snapshots.latest();
         let port = port_named(&snapshot, text)?.id;
@@ -167,7 +167,7 @@ impl CaptureVerb {
     fn capture(
         &self,
         capture: &mut Capture,
-        place: &Place,
+        place: &CapturedPlace,
         known: &OperatorView,
         give: Give<'_, CaptureRow>,
     ) -> Result<(), VerbError> {
@@ -206,7 +206,7 @@ impl CaptureVerb {
 }
 
 /// How many frames the switch let its meter drop: what its flows took, less what came up.
-fn dropped(known: &OperatorView, place: &Place, frames: u32) -> u64 {
+fn dropped(known: &OperatorView, place: &CapturedPlace, frames: u32) -> u64 {
     let snapshot = known.snapshots.latest();
     let flows = Flows::compute(&snapshot.intent, &snapshot.facts, &place.chassis);
     let of_port = flows.iter().filter(
