@@ -60,10 +60,14 @@ struct OfPort {
 
 /// What a session has heard of ports and not yet recorded: it hears as much as a million messages a second.
 ///
-/// A port has one place, which it shares with others. What is there is recorded when something else comes. So the events
-/// of a port keep their order.
+/// Events stand in the order in which they came, so the events of a port keep theirs.
 #[derive(Debug, Default)]
-pub struct Unrecorded(Vec<Option<UnrecordedEvent>>);
+pub struct Unrecorded {
+    events: Vec<UnrecordedEvent>,
+    /// Where the newest event of a port stands, by the last octet of its id. A port shares its place with others, so what
+    /// stands there may be another's, or gone.
+    newest: Vec<u8>,
+}
 
 #[derive(Clone, Debug)]
 struct UnrecordedEvent {
@@ -73,8 +77,8 @@ struct UnrecordedEvent {
     times: u64,
 }
 
-/// How many places there are. A session that hears nothing has none.
-const PLACES: usize = 32;
+/// How many events wait at most.
+const MOST_UNRECORDED: usize = 32;
 
 impl PortHistory {
     /// Records an event that happened so often.
@@ -152,15 +156,16 @@ impl Unrecorded {
         what: &'static str,
         outcome: &'static str,
     ) {
-        if self.0.is_empty() {
-            self.0.resize(PLACES, None);
+        // A session that hears nothing has no places.
+        if self.newest.is_empty() {
+            self.newest.resize(256, 0);
         }
         let [.., last] = port.0.into_bytes();
-        let Some(place) = self.0.get_mut(usize::from(last) % PLACES) else {
+        let Some(place) = self.newest.get_mut(usize::from(last)) else {
             return;
         };
         // Comparing where texts are is enough: the same text at two places is two entries, which become one event.
-        if let Some(known) = place
+        if let Some(known) = self.events.get_mut(usize::from(*place))
             && known.port == port
             && std::ptr::eq(known.what, what)
             && std::ptr::eq(known.outcome, outcome)
@@ -168,22 +173,25 @@ impl Unrecorded {
             known.times += 1;
             return;
         }
-        let times = 1;
-        let event = UnrecordedEvent {
+        if self.events.len() == MOST_UNRECORDED {
+            self.events
+                .drain(..)
+                .for_each(|event| event.record(history));
+        }
+        *place = self.events.len() as u8;
+        self.events.push(UnrecordedEvent {
             port,
             what,
             outcome,
-            times,
-        };
-        if let Some(before) = place.replace(event) {
-            before.record(history);
-        }
+            times: 1,
+        });
     }
 
     /// Records what was added.
     pub fn record(&mut self, history: &PortHistory) {
-        let events = self.0.iter_mut().filter_map(Option::take);
-        events.for_each(|event| event.record(history));
+        self.events
+            .drain(..)
+            .for_each(|event| event.record(history));
     }
 }
 
