@@ -43,7 +43,7 @@ use crate::outgoing::TrustError;
 use crate::tls::{TlsError, TlsFiles};
 use ipnet::IpNet;
 use serde::Deserialize;
-use sextant_model::Settings;
+use sextant_model::{RaFault, Settings};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
@@ -198,6 +198,9 @@ pub enum ConfigError {
         /// What is wrong with it.
         error: logging::FilterError,
     },
+    /// A setting of Router Advertisements breaks a rule.
+    #[error("ra.{0}")]
+    Ra(RaFault),
     /// A value is out of bounds.
     #[error("{key} = {value}: {rule}")]
     Refused {
@@ -365,7 +368,7 @@ impl Config {
             dns_domain: self.dns_domain.clone(),
             ipv6_pd_enabled: self.ipv6_pd_enabled,
             address_existing_ports: self.address_existing_ports,
-            ra: self.ra.settings(),
+            ra: self.ra.0.clone(),
             underlay_mtu: self.tunnel.underlay_mtu,
             punt_rate: self.punt.rate,
             punt_burst: self.punt.burst,

@@ -1,54 +1,82 @@
 //! What routers and the DHCPv6 server announce to the guests of a network, as the modes of its subnets ask for.
 
+mod routes;
+
 use crate::domains;
 use crate::view::View;
 use ipnet::Ipv6Net;
 use sextant_model::{
-    AdvertisedLink, AdvertisedOptions, AdvertisedPrefix, Advertisement, ChassisId, Dhcpv6Option,
-    Dhcpv6Options, Dhcpv6Service, DomainName, Facts, Intent, IpVersion, Ipv6Mode, LeasedAddress,
-    MacAddr, Network, NetworkKey, Port, PortId, PrefixEnds, PrefixSource, Subnet, SubnetId,
+    AdvertisedLink, AdvertisedOptions, AdvertisedPrefix, AdvertisedRoutes, Advertisement,
+    ChassisId, Dhcpv6Option, Dhcpv6Options, Dhcpv6Service, DomainName, Facts, Intent, IpVersion,
+    Ipv6Mode, LeasedAddress, MacAddr, Network, NetworkKey, Port, PortId, PrefixEnds, PrefixSource,
+    RaSettings, Subnet, SubnetId,
 };
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+/// A subnet, its mode, and its prefix.
+type AdvertisedSubnet<'a> = (&'a Subnet, Ipv6Mode, Ipv6Net);
+
 /// The smallest MTU of an IPv6 link (RFC 8200 §5).
 const MINIMUM_MTU: u16 = 1280;
 
-/// What a router's port advertises on its network. `None` if no subnet there asks for advertisements.
-pub(crate) fn advertisement(
+/// What a router's port advertises on its network, and how often. `None` if no subnet there asks for advertisements.
+pub(crate) fn advertised_link(
     view: &View<'_>,
     network: &Network,
     port: &Port,
-) -> Option<Arc<Advertisement>> {
-    view.router(port)?;
+) -> Option<AdvertisedLink> {
+    let router = view.router(port)?;
     let subnets = advertised_subnets(view, port);
     if subnets.is_empty() {
         return None;
     }
-    let settings = &view.intent.settings;
+    let settings = settings(view, network);
     let modes: BTreeSet<Ipv6Mode> = subnets.iter().map(|(_, mode, _)| *mode).collect();
     let stateful = modes.contains(&Ipv6Mode::Dhcpv6Stateful);
-    let mtu = view.facts.network_mtu(network, settings);
-    Some(Arc::new(Advertisement {
+    let mtu = view.facts.network_mtu(network, &view.intent.settings);
+    let advertisement = Advertisement {
         mac: port.mac_address,
         source: port.mac_address.link_local(),
-        hop_limit: settings.ra.hop_limit,
+        hop_limit: settings.hop_limit,
         managed: stateful,
         other: stateful || modes.contains(&Ipv6Mode::Dhcpv6Stateless),
-        lifetime: settings.ra.lifetime,
+        lifetime: settings.lifetime,
         mtu: (mtu >= MINIMUM_MTU).then_some(mtu),
         prefixes: subnets
             .iter()
-            .map(|(subnet, mode, prefix)| advertised_prefix(view, subnet, *mode, *prefix))
+            .map(|(subnet, mode, prefix)| {
+                advertised_prefix(view, &settings, (subnet, *mode, *prefix))
+            })
             .collect(),
         dns_servers: dns_servers(subnets.iter().map(|(subnet, ..)| *subnet)),
-        dns_lifetime: settings.ra.option_lifetime().into(),
+        dns_lifetime: settings.option_lifetime().into(),
         options: AdvertisedOptions {
             search_domains: domains::of_network(network).into_iter().collect(),
-            ..settings.ra.options.clone()
+            routes: routes::advertised(&settings, (router, port), &subnets),
+            ..settings.options()
         },
-    }))
+    };
+    Some(AdvertisedLink {
+        network: network.key,
+        advertisement: Arc::new(advertisement),
+        interval: settings.interval(),
+    })
+}
+
+/// The configuration's settings, and what the network's tags say instead. Tags that say nothing are ignored: the API
+/// refuses them, so they are from elsewhere.
+fn settings<'a>(view: &View<'a>, network: &Network) -> Cow<'a, RaSettings> {
+    let configured = &view.intent.settings.ra;
+    let tagged = configured.on_network(&network.meta.tags);
+    tagged.unwrap_or(Cow::Borrowed(configured))
+}
+
+/// Whether the routers on a network advertise their own routes there.
+pub(crate) fn advertises_all_routes(view: &View<'_>, network: &Network) -> bool {
+    settings(view, network).routes == AdvertisedRoutes::All
 }
 
 /// What a router's port advertises wherever its network has guests. `None` if it does not advertise.
@@ -58,14 +86,11 @@ pub fn advertised(intent: &Intent, facts: &Facts, port: PortId) -> Option<Advert
     let view = View::new(intent, facts, &nowhere);
     let port = intent.ports.get(&port)?;
     let network = view.network(port.network_id)?;
-    Some(AdvertisedLink {
-        network: network.key,
-        advertisement: advertisement(&view, network, port)?,
-    })
+    advertised_link(&view, network, port)
 }
 
 /// The subnets of a router's port that Sextant advertises, with their mode.
-fn advertised_subnets<'a>(view: &View<'a>, port: &Port) -> Vec<(&'a Subnet, Ipv6Mode, Ipv6Net)> {
+fn advertised_subnets<'a>(view: &View<'a>, port: &Port) -> Vec<AdvertisedSubnet<'a>> {
     let ids: BTreeSet<SubnetId> = port.ipv6_addresses().map(|(subnet, _)| subnet).collect();
     let subnets = ids.into_iter().filter_map(|id| view.subnet(id));
     subnets
@@ -76,11 +101,11 @@ fn advertised_subnets<'a>(view: &View<'a>, port: &Port) -> Vec<(&'a Subnet, Ipv6
 
 fn advertised_prefix(
     view: &View<'_>,
-    subnet: &Subnet,
-    mode: Ipv6Mode,
-    prefix: Ipv6Net,
+    settings: &RaSettings,
+    (subnet, mode, prefix): AdvertisedSubnet<'_>,
 ) -> AdvertisedPrefix {
-    let settings = &view.intent.settings.ra;
+    let own = settings.on_subnet(&subnet.meta.tags);
+    let settings = own.unwrap_or(Cow::Borrowed(settings));
     AdvertisedPrefix {
         prefix,
         on_link: true,

@@ -1,6 +1,6 @@
 //! What each object contributes to a hypervisor's flows. It is a pure function of that object.
 
-use crate::advertisement::advertisement;
+use crate::advertisement::advertised_link;
 use crate::features::elsewhere::{GuestAddresses, GuestElsewhere};
 use crate::features::neighbor::AddressOwner;
 use crate::features::replication::ReceiverShard;
@@ -411,11 +411,7 @@ fn of_router_port(
     }
     let mut contribution = Contribution::from(flows);
     if presence == Presence::Local {
-        let advertisement = advertisement(view, network, port);
-        contribution.link = advertisement.map(|advertisement| AdvertisedLink {
-            network: network.key,
-            advertisement,
-        });
+        contribution.link = advertised_link(view, network, port);
         contribution.interface = Some(Interface {
             network: network.key,
             mac: port.mac_address,

@@ -10,6 +10,7 @@ mod publishing;
 mod replication;
 mod security;
 
+use crate::advertisement::advertises_all_routes;
 use crate::contribution::{PipelineObject, member_shards, members_at, of_one_port, secured};
 use crate::features::security::uses;
 use crate::view::{Presence, View};
@@ -230,6 +231,12 @@ impl<'a> Touched<'a> {
             let [old, new] = [network.old, network.new].map(|side| side.map(without_meta));
             if old != new {
                 self.whole_network(network.key);
+                continue;
+            }
+            let [old, new] = [network.old, network.new];
+            let tags = [old, new].map(|side| side.map(|network| &network.meta.tags));
+            if tags[0] != tags[1] {
+                self.announced(network.key);
             }
         }
     }
@@ -269,6 +276,7 @@ impl<'a> Touched<'a> {
         for router in &changes.routers {
             self.objects.insert(PipelineObject::Router(router.key));
             if works_alike(router) {
+                self.advertised_routes(router);
                 continue;
             }
             self.gateway_sender(router.key);
@@ -280,6 +288,21 @@ impl<'a> Touched<'a> {
                 .collect();
             for port in interfaces {
                 self.objects.insert(PipelineObject::Port(port.id));
+                self.announced(port.network_id);
+            }
+        }
+    }
+
+    /// Some routers advertise their routes.
+    fn advertised_routes(&mut self, router: &Changed<'_, RouterId, Arc<Router>>) {
+        let [old, new] = [router.old, router.new].map(|side| side.map(|router| &router.routes));
+        if old == new {
+            return;
+        }
+        let new = self.new;
+        for port in new.intent.interfaces_of(router.key) {
+            let network = new.network(port.network_id);
+            if network.is_some_and(|network| advertises_all_routes(&new, network)) {
                 self.announced(port.network_id);
             }
         }

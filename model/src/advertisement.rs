@@ -1,53 +1,10 @@
-//! What routers advertise about themselves and a link, and what the configuration says of it.
+//! What routers advertise about themselves and a link.
 
 use crate::{DomainName, MacAddr};
 use ipnet::Ipv6Net;
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
-
-/// What all routers advertise, and how often (`[ra]`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RaSettings {
-    /// MinRtrAdvInterval in seconds (RFC 4861 §6.2.1).
-    pub min_interval: u16,
-    /// MaxRtrAdvInterval in seconds.
-    pub max_interval: u16,
-    /// AdvDefaultLifetime in seconds, at most 9000.
-    pub lifetime: u16,
-    /// AdvCurHopLimit. 0: hosts decide.
-    pub hop_limit: u8,
-    /// AdvValidLifetime of prefixes, in seconds.
-    pub valid_lifetime: u32,
-    /// AdvPreferredLifetime of prefixes, in seconds.
-    pub preferred_lifetime: u32,
-    /// What all of them advertise as it is.
-    pub options: AdvertisedOptions,
-}
-
-impl Default for RaSettings {
-    /// What Neutron's radvd sends: its own intervals, and the defaults of radvd.conf(5).
-    fn default() -> Self {
-        Self {
-            min_interval: 30,
-            max_interval: 100,
-            lifetime: 300,
-            hop_limit: 64,
-            valid_lifetime: 86_400,
-            preferred_lifetime: 14_400,
-            options: AdvertisedOptions::default(),
-        }
-    }
-}
-
-impl RaSettings {
-    /// The lifetime in seconds of what is advertised each time anew: three times the longest interval (RFC 8106 §5.1,
-    /// RFC 8781 §5).
-    #[must_use]
-    pub fn option_lifetime(&self) -> u16 {
-        self.max_interval.saturating_mul(3)
-    }
-}
 
 /// A prefix information option (RFC 4861 §4.6.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +94,18 @@ pub struct AdvertisedRoute {
     pub lifetime: u32,
 }
 
+impl AdvertisedRoute {
+    /// A route that is gone: hosts drop it (RFC 4191 §3.1).
+    #[must_use]
+    pub fn gone(prefix: Ipv6Net) -> Self {
+        Self {
+            prefix,
+            preference: RouterPreference::Medium,
+            lifetime: 0,
+        }
+    }
+}
+
 /// A PREF64 option (RFC 8781 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pref64 {
@@ -159,8 +128,8 @@ pub struct AdvertisedOptions {
     pub search_domains: Vec<DomainName>,
     /// Routes by way of this router.
     pub routes: Vec<AdvertisedRoute>,
-    /// The NAT64 prefix of the link.
-    pub pref64: Option<Pref64>,
+    /// The NAT64 prefix of the link, and those that are gone.
+    pub pref64: Vec<Pref64>,
     /// Where hosts learn of the captive portal (RFC 8910 §2.3).
     pub captive_portal: Option<String>,
 }

@@ -40,6 +40,7 @@ mod port;
 mod probe;
 mod punt;
 mod quota;
+mod ra_settings;
 mod rbac;
 mod reassembly;
 mod router;
@@ -55,7 +56,7 @@ pub use address::{is_link_local, solicited_node};
 pub use address_scope::AddressScope;
 pub use advertisement::{
     AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, Pref64, PrefixEnds,
-    RaSettings, RouterPreference, UnknownPreference,
+    RouterPreference, UnknownPreference,
 };
 pub use chassis::{Chassis, Encap, EncapKind, INTEGRATION_BRIDGE, Transport, UnknownEncap};
 pub use delegation::Delegation;
@@ -75,7 +76,7 @@ pub use ids::{
 pub use intent::{IndexedValue, Intent, Membership, Span};
 pub use ip_version::{IpVersion, UnknownIpVersion};
 pub use key::{Claim, Fact, Key, Mark, ObjectKey};
-pub use link::{AdvertisedLink, Speaker, Uplink};
+pub use link::{AdvertisedLink, RaInterval, Speaker, Uplink};
 pub use mac::{InvalidMac, MacAddr};
 pub use machine::Machine;
 pub use metadata::{
@@ -97,6 +98,7 @@ pub use punt::{
     Problem, Punt,
 };
 pub use quota::{Counted, DefaultQuotas, ProjectQuota};
+pub use ra_settings::{AdvertisedRoutes, RaFault, RaSettings, RaTagError, RaValueError};
 pub use rbac::{EVERY_PROJECT, RbacAction, RbacObject, RbacPolicy};
 pub use reassembly::Reassembly;
 pub use router::{ExternalGateway, Router};

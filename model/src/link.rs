@@ -1,6 +1,6 @@
 //! The links where Sextant speaks for routers on one hypervisor: networks of guests, and external networks.
 
-use crate::{Advertisement, MacAddr, NetworkKey, PortId, SubnetId};
+use crate::{Advertisement, MacAddr, NetworkKey, PortId, RaSettings, SubnetId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,6 +12,24 @@ pub struct AdvertisedLink {
     pub network: NetworkKey,
     /// What the router advertises.
     pub advertisement: Arc<Advertisement>,
+    /// How often.
+    pub interval: RaInterval,
+}
+
+/// The time between two unsolicited Router Advertisements, in seconds (RFC 4861 §6.2.1). The default is that of
+/// [`RaSettings`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RaInterval {
+    /// MinRtrAdvInterval.
+    pub min: u16,
+    /// MaxRtrAdvInterval.
+    pub max: u16,
+}
+
+impl Default for RaInterval {
+    fn default() -> Self {
+        RaSettings::default().interval()
+    }
 }
 
 /// An external network that routers use by this hypervisor's bridge.

@@ -4,8 +4,8 @@
 //! hypervisor that was away (RFC 9096 §3.5).
 
 use crate::{
-    AdvertisedLink, AdvertisedOptions, AdvertisedPrefix, Advertisement, MacAddr, NetworkId,
-    NetworkKey, PortId, PrefixEnds,
+    AdvertisedLink, AdvertisedOptions, AdvertisedPrefix, AdvertisedRoute, Advertisement, MacAddr,
+    NetworkId, NetworkKey, PortId, PrefixEnds, RaInterval,
 };
 use ipnet::Ipv6Net;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub const WITHDRAWN_FOR: i64 = 14_400;
 /// as of RFC 9096 §3.5).
 pub const GONE_VALID: u32 = 7200;
 
-/// How many prefixes, and how many DNS servers, are kept at most: those that went last.
+/// How many prefixes, DNS servers and routes each are kept at most: those that went last.
 const MOST: usize = 24;
 
 /// What a router's port does not advertise any more.
@@ -39,6 +39,9 @@ pub struct Withdrawn {
     pub prefixes: BTreeMap<Ipv6Net, WithdrawnPrefix>,
     /// DNS servers, and when they went, in seconds since 1970.
     pub dns_servers: BTreeMap<Ipv6Addr, i64>,
+    /// Routes, and when they went.
+    #[serde(default)]
+    pub routes: BTreeMap<Ipv6Net, i64>,
 }
 
 /// A prefix that is not advertised any more.
@@ -81,6 +84,11 @@ impl Withdrawn {
             let kept = after.map(|after| &after.dns_servers);
             !kept.is_some_and(|kept| kept.contains(server))
         });
+        let routes = said.options.routes.iter().map(|route| route.prefix);
+        let routes = routes.filter(|prefix| {
+            let mut kept = after.into_iter().flat_map(|after| &after.options.routes);
+            !kept.any(|kept| kept.prefix == *prefix)
+        });
         let gone = Self {
             port,
             network,
@@ -88,6 +96,7 @@ impl Withdrawn {
             mac: said.mac,
             prefixes: prefixes.collect(),
             dns_servers: servers.map(|server| (*server, now)).collect(),
+            routes: routes.map(|prefix| (prefix, now)).collect(),
         };
         (!gone.is_empty()).then_some(gone)
     }
@@ -105,8 +114,14 @@ impl Withdrawn {
                 self.dns_servers.entry(*server).or_insert(*at);
             }
         }
+        for (prefix, at) in &before.routes {
+            if !is_over(*at, now) {
+                self.routes.entry(*prefix).or_insert(*at);
+            }
+        }
         keep_latest(&mut self.prefixes, |gone| gone.at);
         keep_latest(&mut self.dns_servers, |at| *at);
+        keep_latest(&mut self.routes, |at| *at);
         self
     }
 
@@ -114,12 +129,13 @@ impl Withdrawn {
     #[must_use]
     pub fn is_over(&self, now: i64) -> bool {
         let prefixes = self.prefixes.values().map(|gone| gone.at);
-        let mut times = prefixes.chain(self.dns_servers.values().copied());
+        let others = self.dns_servers.values().chain(self.routes.values());
+        let mut times = prefixes.chain(others.copied());
         times.all(|at| is_over(at, now))
     }
 
     fn is_empty(&self) -> bool {
-        self.prefixes.is_empty() && self.dns_servers.is_empty()
+        self.prefixes.is_empty() && self.dns_servers.is_empty() && self.routes.is_empty()
     }
 
     /// A link on which it is still advertised, as hosts may know it: beside what `known` has, if that is given.
@@ -139,9 +155,16 @@ impl Withdrawn {
                 said.dns_servers.push(*server);
             }
         }
+        for prefix in self.routes.keys() {
+            let routes = &mut said.options.routes;
+            if !routes.iter().any(|said| said.prefix == *prefix) {
+                routes.push(AdvertisedRoute::gone(*prefix));
+            }
+        }
         AdvertisedLink {
             network: self.network_key,
             advertisement: Arc::new(said),
+            interval: known.map_or_else(RaInterval::default, |known| known.interval),
         }
     }
 
@@ -212,6 +235,7 @@ mod tests {
             mac: MacAddr([0xfa, 0x16, 0x3e, 0, 0, 1]),
             prefixes: [prefix].into(),
             dns_servers: BTreeMap::new(),
+            routes: BTreeMap::new(),
         }
     }
 

@@ -24,9 +24,7 @@ pub use time::Time;
 pub use uplinks::{Disbelief, Uplinks};
 
 use crate::Learned;
-use sextant_model::{
-    AdvertisedLink, ChassisId, Facts, Intent, MacAddr, NetworkId, PortId, RaSettings, Uplink,
-};
+use sextant_model::{AdvertisedLink, ChassisId, Facts, Intent, MacAddr, NetworkId, PortId, Uplink};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -76,11 +74,10 @@ impl Host {
     pub fn handle_links(
         &mut self,
         links: BTreeMap<PortId, AdvertisedLink>,
-        settings: &RaSettings,
         now: Time,
         random: &mut dyn FnMut() -> u64,
     ) {
-        self.advertising.handle_links(links, settings, now, random);
+        self.advertising.handle_links(links, now, random);
     }
 
     /// Takes the external networks reached from here. Call it once the switch has the flows that bring the answers up.

@@ -4,6 +4,7 @@
 //! change the next advertisements ("initial" ones) go out faster, so that hosts learn soon. From then on each interval
 //! is random between the two configured bounds, so that routers do not synchronize.
 
+use sextant_model::RaInterval;
 use std::time::{Duration, Instant};
 
 /// MAX_INITIAL_RTR_ADVERT_INTERVAL (RFC 4861 §10).
@@ -33,9 +34,8 @@ impl Schedule {
     /// Bounds that RFC 4861 §6.2.1 forbids are moved to the nearest allowed. The maximum is 4 to 1800 s, the minimum 3
     /// s to three quarters of the maximum.
     #[must_use]
-    pub fn new(min_interval: Duration, max_interval: Duration, now: Instant, random: u32) -> Self {
-        let max_interval = max_interval.clamp(Duration::from_secs(4), Duration::from_secs(1800));
-        let min_interval = min_interval.clamp(MIN_DELAY_BETWEEN_RAS, max_interval * 3 / 4);
+    pub fn new(interval: RaInterval, now: Instant, random: u32) -> Self {
+        let (min_interval, max_interval) = bounds(interval);
         Self {
             min_interval,
             max_interval,
@@ -69,9 +69,10 @@ impl Schedule {
         self.random = random;
     }
 
-    /// The advertisement changed. Hosts learn as soon as at the start, but the least distance between two
-    /// advertisements holds.
-    pub fn handle_change(&mut self, now: Instant, random: u32) {
+    /// The advertisement changed, or how often it is sent. Hosts learn as soon as at the start, but the least distance
+    /// between two advertisements holds.
+    pub fn handle_change(&mut self, interval: RaInterval, now: Instant, random: u32) {
+        (self.min_interval, self.max_interval) = bounds(interval);
         self.initial = MAX_INITIAL_ADVERTISEMENTS;
         self.deadline = self
             .last
@@ -91,6 +92,14 @@ impl Schedule {
     }
 }
 
+/// The least and the longest time between two advertisements.
+fn bounds(interval: RaInterval) -> (Duration, Duration) {
+    let RaInterval { min, max } = interval;
+    let [min, max] = [min, max].map(|seconds| Duration::from_secs(seconds.into()));
+    let max = max.clamp(Duration::from_secs(4), Duration::from_secs(1800));
+    (min.clamp(MIN_DELAY_BETWEEN_RAS, max * 3 / 4), max)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +108,7 @@ mod tests {
 
     #[expect(clippy::disallowed_methods, reason = "an instant has no other origin")]
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    const USUAL: RaInterval = RaInterval { min: 30, max: 100 };
     const LOW: u32 = 0;
     const HIGH: u32 = u32::MAX;
 
@@ -112,7 +122,7 @@ mod tests {
 
     #[test]
     fn three_go_out_fast_and_the_rest_between_the_bounds() {
-        let mut schedule = Schedule::new(seconds(30), seconds(100), *START, HIGH);
+        let mut schedule = Schedule::new(USUAL, *START, HIGH);
         let mut sent_at = vec![after(&schedule)];
         for random in [LOW, LOW, HIGH, HIGH] {
             schedule.handle_timeout(schedule.poll_timeout(), random);
@@ -127,13 +137,13 @@ mod tests {
 
     #[test]
     fn a_change_goes_out_at_once_but_three_seconds_after_the_latest() {
-        let mut schedule = Schedule::new(seconds(30), seconds(100), *START, HIGH);
-        schedule.handle_change(*START, HIGH);
+        let mut schedule = Schedule::new(USUAL, *START, HIGH);
+        schedule.handle_change(USUAL, *START, HIGH);
         assert_eq!(after(&schedule), seconds(0), "nothing was sent yet");
         schedule.handle_timeout(*START, HIGH);
-        schedule.handle_change(*START + seconds(1), HIGH);
+        schedule.handle_change(USUAL, *START + seconds(1), HIGH);
         assert_eq!(after(&schedule), seconds(3));
-        schedule.handle_change(*START + seconds(10), HIGH);
+        schedule.handle_change(USUAL, *START + seconds(10), HIGH);
         assert_eq!(after(&schedule), seconds(10));
         for expected in [26, 42, 142] {
             schedule.handle_timeout(schedule.poll_timeout(), HIGH);
@@ -144,31 +154,32 @@ mod tests {
     #[test]
     fn bounds_are_held_to_what_the_rfc_allows() {
         let interval = |min, max, random| {
-            let mut schedule = Schedule::new(min, max, *START, random);
+            let mut schedule = Schedule::new(RaInterval { min, max }, *START, random);
             schedule.initial = 0;
             schedule.handle_timeout(*START, random);
             after(&schedule)
         };
-        assert_eq!(interval(seconds(0), seconds(0), LOW), seconds(3));
-        assert_eq!(interval(seconds(0), seconds(0), HIGH), seconds(4));
-        assert_eq!(interval(seconds(100), seconds(100), LOW), seconds(75));
-        assert_eq!(interval(seconds(9), Duration::MAX, HIGH), seconds(1800));
+        assert_eq!(interval(0, 0, LOW), seconds(3));
+        assert_eq!(interval(0, 0, HIGH), seconds(4));
+        assert_eq!(interval(100, 100, LOW), seconds(75));
+        assert_eq!(interval(9, u16::MAX, HIGH), seconds(1800));
     }
 
     proptest! {
         #[test]
         fn never_closer_than_three_seconds(
             events in prop::collection::vec((any::<bool>(), any::<u32>(), 0_u64..20_000), 1..60),
-            min in 0_u64..2_000,
-            max in 0_u64..2_000,
+            min in 0_u16..2_000,
+            max in 0_u16..2_000,
         ) {
             let mut now = *START;
-            let mut schedule = Schedule::new(seconds(min), seconds(max), now, 7);
+            let interval = RaInterval { min, max };
+            let mut schedule = Schedule::new(interval, now, 7);
             let mut last = None;
             for (change, random, wait) in events {
                 if change {
                     now += Duration::from_millis(wait);
-                    schedule.handle_change(now, random);
+                    schedule.handle_change(interval, now, random);
                 } else {
                     now = now.max(schedule.poll_timeout());
                     prop_assert!(last.is_none_or(|last| now - last >= MIN_DELAY_BETWEEN_RAS));

@@ -366,10 +366,10 @@ fn every_option_is_said_as_its_rfc_has_it() {
             route("2001:db8:5::/48", RouterPreference::Medium),
             route("2001:db8:5::1/128", RouterPreference::Low),
         ],
-        pref64: Some(Pref64 {
+        pref64: vec![Pref64 {
             prefix: "64:ff9b::/96".parse().unwrap(),
             lifetime: 1801,
-        }),
+        }],
         captive_portal: Some("https://p.example/api".into()),
     };
     let frame = ra::advertise(&said, Destination::AllNodes);
@@ -441,10 +441,10 @@ fn a_nat64_prefix_of_another_length_is_not_advertised() {
     ] {
         let mut nat64 = advertisement();
         let prefix = ipnet::Ipv6Net::new(address("2001:db8::"), length).unwrap();
-        nat64.options.pref64 = Some(Pref64 {
+        nat64.options.pref64 = vec![Pref64 {
             prefix,
             lifetime: u16::MAX,
-        });
+        }];
         let frame = ra::advertise(&nat64, Destination::AllNodes);
         let said = options(&frame).into_iter().find(|(kind, _)| *kind == 38);
         assert_eq!(

@@ -1,15 +1,11 @@
 //! `[ra]`: what routers advertise to guests, and how often.
 
-use super::KeyReference;
-use super::check::{Checked, quoted, refused, unless};
-use ipnet::Ipv6Net;
-use serde::{Deserialize, Deserializer};
-use sextant_model::{AdvertisedOptions, Pref64, RaSettings, RouterPreference};
-
-/// The lengths of NAT64's prefixes in bits (RFC 6052 §2.2).
-const NAT64_LENGTHS: [u8; 6] = [32, 40, 48, 56, 64, 96];
-/// The most octets of a captive portal's URI in an option of 255 times 8 octets.
-const MOST_URI: usize = 255 * 8 - 2;
+use super::check::Checked;
+use super::{ConfigError, KeyReference};
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use sextant_model::RaSettings;
+use std::fmt;
 
 /// The section's keys.
 pub(super) const KEYS: &[KeyReference] = &[
@@ -59,6 +55,11 @@ pub(super) const KEYS: &[KeyReference] = &[
         "Seconds for which guests prefer these addresses for new connections, at most `valid_lifetime`.",
     ),
     (
+        "routes",
+        "host_routes",
+        "Which routes are advertised (RFC 4191): `host_routes`, those of the subnets whose next hop is the router; `all`, also the router's own; or `none`.",
+    ),
+    (
         "pref64",
         "",
         "The prefix of a NAT64 outside, such as `64:ff9b::/96`, from which guests reach IPv4 (RFC 8781). Empty: none.",
@@ -70,158 +71,99 @@ pub(super) const KEYS: &[KeyReference] = &[
     ),
 ];
 
-/// `[ra]`: what routers advertise, as radvd.conf(5) names it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Ra {
-    /// MinRtrAdvInterval in seconds: at least 3, at most three quarters of `max_interval`.
-    pub min_interval: u16,
-    /// MaxRtrAdvInterval in seconds: 4 to 1800.
-    pub max_interval: u16,
-    /// AdvDefaultLifetime in seconds: 0, or from `max_interval` to 9000.
-    pub lifetime: u16,
-    /// AdvCurHopLimit. 0: guests decide.
-    pub hop_limit: u8,
-    /// AdvDefaultPreference.
-    #[serde(deserialize_with = "preference")]
-    pub preference: RouterPreference,
-    /// AdvReachableTime in milliseconds, at most an hour. 0: guests decide.
-    pub reachable_time: u32,
-    /// AdvRetransTimer in milliseconds. 0: guests decide.
-    pub retransmission_timer: u32,
-    /// AdvValidLifetime in seconds, from `max_interval`.
-    pub valid_lifetime: u32,
-    /// AdvPreferredLifetime in seconds, at most `valid_lifetime`.
-    pub preferred_lifetime: u32,
-    /// A NAT64 prefix.
-    #[serde(deserialize_with = "nat64_prefix")]
-    pub pref64: Option<Ipv6Net>,
-    /// The URI of a captive portal's API. Empty: none.
-    pub captive_portal: String,
-}
-
-impl Default for Ra {
-    fn default() -> Self {
-        let settings = RaSettings::default();
-        Self {
-            min_interval: settings.min_interval,
-            max_interval: settings.max_interval,
-            lifetime: settings.lifetime,
-            hop_limit: settings.hop_limit,
-            preference: settings.options.preference,
-            reachable_time: settings.options.reachable_time,
-            retransmission_timer: settings.options.retransmission_timer,
-            valid_lifetime: settings.valid_lifetime,
-            preferred_lifetime: settings.preferred_lifetime,
-            pref64: None,
-            captive_portal: String::new(),
-        }
-    }
-}
+/// `[ra]`: what routers advertise, as radvd.conf(5) names it. Networks and subnets may say otherwise by tags.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ra(pub RaSettings);
 
 impl Ra {
-    /// What routers advertise.
-    pub(super) fn settings(&self) -> RaSettings {
-        let mut settings = RaSettings {
-            min_interval: self.min_interval,
-            max_interval: self.max_interval,
-            lifetime: self.lifetime,
-            hop_limit: self.hop_limit,
-            valid_lifetime: self.valid_lifetime,
-            preferred_lifetime: self.preferred_lifetime,
-            options: AdvertisedOptions {
-                preference: self.preference,
-                reachable_time: self.reachable_time,
-                retransmission_timer: self.retransmission_timer,
-                captive_portal: Some(self.captive_portal.clone()).filter(|uri| !uri.is_empty()),
-                ..AdvertisedOptions::default()
-            },
-        };
-        settings.options.pref64 = self.pref64.map(|prefix| Pref64 {
-            prefix,
-            lifetime: settings.option_lifetime(),
-        });
-        settings
-    }
-
     pub(super) fn check(&self) -> impl Iterator<Item = Checked> {
-        self.check_times().into_iter().chain(self.check_options())
-    }
-
-    fn check_times(&self) -> [Checked; 5] {
-        let (min, max, lifetime) = (self.min_interval, self.max_interval, self.lifetime);
-        let short = min < 3 || u32::from(min) * 4 > u32::from(max) * 3;
-        let (valid, preferred) = (self.valid_lifetime, self.preferred_lifetime);
-        [
-            unless(!(4..=1800).contains(&max), || {
-                let rule = "4 to 1800 seconds (RFC 4861 section 6.2.1)";
-                refused("ra.max_interval", max, rule)
-            }),
-            unless(short, || {
-                let rule =
-                    "3 seconds to three quarters of ra.max_interval (RFC 4861 section 6.2.1)";
-                refused("ra.min_interval", min, rule)
-            }),
-            unless(lifetime != 0 && !(max..=9000).contains(&lifetime), || {
-                let rule = "0, or from ra.max_interval to 9000 seconds (RFC 4861 section 6.2.1)";
-                refused("ra.lifetime", lifetime, rule)
-            }),
-            unless(valid < u32::from(max), || {
-                let rule = "at least ra.max_interval, or guests lose their addresses before they hear of them again";
-                refused("ra.valid_lifetime", valid, rule)
-            }),
-            unless(preferred > valid, || {
-                let rule = "at most ra.valid_lifetime (RFC 4861 section 6.2.1)";
-                refused("ra.preferred_lifetime", preferred, rule)
-            }),
-        ]
-    }
-
-    fn check_options(&self) -> [Checked; 2] {
-        let uri = self.captive_portal.as_str();
-        // A captive portal's API is HTTP over TLS (RFC 8908 §4).
-        let reachable = uri
-            .strip_prefix("https://")
-            .is_some_and(|rest| !rest.is_empty());
-        let plain = uri.len() <= MOST_URI && uri.bytes().all(|octet| octet.is_ascii_graphic());
-        [
-            unless(self.reachable_time > 3_600_000, || {
-                let rule = "at most 3600000 milliseconds (RFC 4861 section 6.2.1)";
-                refused("ra.reachable_time", self.reachable_time, rule)
-            }),
-            unless(!(uri.is_empty() || reachable && plain), || {
-                let rule = "a URI in ASCII that begins with https:// (RFC 8908 section 4)";
-                quoted("ra.captive_portal", uri, rule)
-            }),
-        ]
+        let faults = self.0.faults().into_iter();
+        faults.map(|fault| Err(ConfigError::Ra(fault)))
     }
 }
 
-fn preference<'de, D: Deserializer<'de>>(from: D) -> Result<RouterPreference, D::Error> {
-    let text = String::deserialize(from)?;
-    text.parse().map_err(serde::de::Error::custom)
+impl<'de> Deserialize<'de> for Ra {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(Section).map(Self)
+    }
 }
 
-/// A prefix of NAT64, or none.
-fn nat64_prefix<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Ipv6Net>, D::Error> {
-    let text = String::deserialize(from)?;
-    if text.is_empty() {
-        return Ok(None);
+/// The whole section.
+struct Section;
+
+impl<'de> Visitor<'de> for Section {
+    type Value = RaSettings;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("settings of Router Advertisements")
     }
-    let prefix = text.parse::<Ipv6Net>().ok();
-    let prefix = prefix.filter(|prefix| NAT64_LENGTHS.contains(&prefix.prefix_len()));
-    match prefix {
-        Some(prefix) if prefix.addr() == prefix.network() => Ok(Some(prefix)),
-        Some(_) | None => Err(serde::de::Error::custom(format!(
-            "{text:?} is no prefix of NAT64, such as 64:ff9b::/96, of 32, 40, 48, 56, 64 or 96 bits"
-        ))),
+
+    fn visit_map<A: MapAccess<'de>>(self, mut section: A) -> Result<RaSettings, A::Error> {
+        let mut settings = RaSettings::default();
+        while let Some(key) = section.next_key_seed(SettingName)? {
+            let settings = &mut settings;
+            section.next_value_seed(Setting { settings, key })?;
+        }
+        Ok(settings)
+    }
+}
+
+/// The name of a setting.
+struct SettingName;
+
+impl<'de> DeserializeSeed<'de> for SettingName {
+    type Value = &'static str;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<&'static str, D::Error> {
+        let name = String::deserialize(from)?;
+        let known = RaSettings::KEYS.iter().find(|known| **known == name);
+        known
+            .copied()
+            .ok_or_else(|| D::Error::unknown_field(&name, RaSettings::KEYS))
+    }
+}
+
+/// The value of a setting: a number or a text.
+struct Setting<'a> {
+    settings: &'a mut RaSettings,
+    key: &'static str,
+}
+
+impl Setting<'_> {
+    fn set<E: Error>(self, value: &str) -> Result<(), E> {
+        let set = self.settings.set(self.key, value);
+        set.map_err(|error| E::custom(format!("{}: {error}", self.key)))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Setting<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for Setting<'_> {
+    type Value = ();
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a number or a text")
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
+        self.set(&number.to_string())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.set(text)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ConfigError;
+    use sextant_model::{AdvertisedRoutes, RouterPreference};
 
     fn ra(text: &str) -> Result<Ra, String> {
         let ra: Ra = toml::from_str(text).map_err(|error| error.to_string())?;
@@ -231,27 +173,21 @@ mod tests {
 
     #[test]
     fn all_of_it_is_advertised() {
-        let text = "hop_limit = 32\npreference = 'high'\nreachable_time = 30000\nretransmission_timer = 500\nmax_interval = 600\nlifetime = 1800\nvalid_lifetime = 7200\npreferred_lifetime = 3600\npref64 = '2001:db8:64::/96'\ncaptive_portal = 'https://portal.example/api'";
-        let settings = ra(text).unwrap().settings();
-        let options = AdvertisedOptions {
-            preference: RouterPreference::High,
-            reachable_time: 30_000,
-            retransmission_timer: 500,
-            pref64: Some(Pref64 {
-                prefix: "2001:db8:64::/96".parse().unwrap(),
-                lifetime: 1800,
-            }),
-            captive_portal: Some("https://portal.example/api".to_owned()),
-            ..AdvertisedOptions::default()
-        };
+        let text = "routes = 'none'\nhop_limit = 32\npreference = 'high'\nreachable_time = 30000\nretransmission_timer = 500\nmax_interval = 600\nlifetime = 1800\nvalid_lifetime = 7200\npreferred_lifetime = 3600\npref64 = '2001:db8:64::/96'\ncaptive_portal = 'https://portal.example/api'";
+        let settings = ra(text).unwrap().0;
         let expected = RaSettings {
             min_interval: 30,
             max_interval: 600,
             lifetime: 1800,
             hop_limit: 32,
+            preference: RouterPreference::High,
+            reachable_time: 30_000,
+            retransmission_timer: 500,
             valid_lifetime: 7200,
             preferred_lifetime: 3600,
-            options,
+            routes: AdvertisedRoutes::None,
+            pref64: Some("2001:db8:64::/96".parse().unwrap()),
+            captive_portal: "https://portal.example/api".to_owned(),
         };
         assert_eq!(settings, expected);
     }
@@ -284,11 +220,18 @@ mod tests {
                 "\"64:ff9b::1/96\" is no prefix of NAT64",
             ),
             ("pref64 = 'none'", "\"none\" is no prefix of NAT64"),
+            (
+                "hop_limit = 256",
+                "hop_limit: \"256\" is not a number that fits",
+            ),
+            ("max_interval = true", "a number or a text"),
+            ("routes = 'some'", "\"some\" names no routes"),
+            ("routs = 'all'", "unknown field `routs`"),
         ] {
             let error = ra(text).unwrap_err();
             assert!(error.contains(key), "{text}: {error}");
         }
-        let long = format!("captive_portal = 'https://{}'", "a".repeat(MOST_URI));
+        let long = format!("captive_portal = 'https://{}'", "a".repeat(2040));
         assert!(ra(&long).unwrap_err().contains("ra.captive_portal"));
     }
 }

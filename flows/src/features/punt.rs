@@ -1,7 +1,7 @@
 //! What guests send to the controller: Router Solicitations, DHCPv6 and DHCPv4.
 
 use super::{arp, icmpv6, icmpv6_type, ipv4, ipv6, protocol, valid_nd};
-use crate::advertisement::{advertisement, dhcpv6_service};
+use crate::advertisement::{advertised_link, dhcpv6_service};
 use crate::dhcpv4::{SERVER_WITHOUT_GATEWAY, dhcpv4_service};
 use crate::flow::Flow;
 use crate::pipeline::{Stage, punt};
@@ -22,7 +22,8 @@ pub(crate) fn port(view: &View<'_>, network: &Network, port: &Port, ofport: u16)
     let advertisements: Vec<_> = view
         .intent
         .router_ports_of(network.id)
-        .filter_map(|router_port| advertisement(view, network, router_port))
+        .filter_map(|router_port| advertised_link(view, network, router_port))
+        .map(|link| link.advertisement)
         .collect();
     let solicitation = (!advertisements.is_empty()).then(|| {
         let matches = valid_nd(icmpv6::ROUTER_SOLICITATION).with(Field::IN_PORT, ofport);

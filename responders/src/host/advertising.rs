@@ -6,9 +6,9 @@
 use super::{FrameKind, OutgoingFrame, Time, Way};
 use crate::ra::{Destination, Farewell};
 use crate::ra_schedule::{MIN_DELAY_BETWEEN_RAS, Schedule};
-use sextant_model::{AdvertisedLink, Advertisement, NetworkKey, PortId, RaSettings};
+use sextant_model::{AdvertisedLink, Advertisement, NetworkKey, PortId};
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// How often a withdrawn prefix is advertised as deprecated, since hosts may miss an advertisement (RFC 9096 §3.5, and
 /// MAX_INITIAL_RTR_ADVERTISEMENTS of RFC 4861 §10).
@@ -91,7 +91,6 @@ impl Advertising {
     pub fn handle_links(
         &mut self,
         links: BTreeMap<PortId, AdvertisedLink>,
-        settings: &RaSettings,
         now: Time,
         random: &mut dyn FnMut() -> u64,
     ) {
@@ -100,7 +99,7 @@ impl Advertising {
                 speaker.change(link, now, random);
                 continue;
             }
-            let mut speaker = Speaker::new(link, settings, now, random);
+            let mut speaker = Speaker::new(link, now, random);
             // What it advertised before it went, and does not advertise any more, stays withdrawn.
             if let Some(last_word) = self.returning.remove(&port) {
                 speaker.withdraw(&last_word, now);
@@ -197,17 +196,11 @@ impl Leaving {
 }
 
 impl Speaker {
-    fn new(
-        link: AdvertisedLink,
-        settings: &RaSettings,
-        now: Time,
-        random: &mut dyn FnMut() -> u64,
-    ) -> Self {
-        let min = Duration::from_secs(settings.min_interval.into());
-        let max = Duration::from_secs(settings.max_interval.into());
+    fn new(link: AdvertisedLink, now: Time, random: &mut dyn FnMut() -> u64) -> Self {
+        let schedule = Schedule::new(link.interval, now.instant, random() as u32);
         Self {
             link,
-            schedule: Schedule::new(min, max, now.instant, random() as u32),
+            schedule,
             withdrawing: None,
         }
     }
@@ -220,7 +213,9 @@ impl Speaker {
         let before = self.current();
         self.link = link;
         self.withdraw(&before, now);
-        self.schedule.handle_change(now.instant, random() as u32);
+        let random = random() as u32;
+        self.schedule
+            .handle_change(self.link.interval, now.instant, random);
     }
 
     /// Withdraws what was advertised before and is not advertised any more.

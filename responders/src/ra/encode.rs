@@ -72,7 +72,7 @@ fn usual_len(advertisement: &Advertisement) -> usize {
     };
     let portal = options.captive_portal.as_ref();
     let portal = portal.map_or(0, |uri| (2 + uri.len()).next_multiple_of(8));
-    let rarer = options.routes.len() * 24 + portal + options.pref64.map_or(0, |_| 16);
+    let rarer = options.routes.len() * 24 + portal + options.pref64.len() * 16;
     let servers = 8 + advertisement.dns_servers.len() * 16;
     12 + 8 + 8 + advertisement.prefixes.len() * 32 + servers + domains + rarer
 }
@@ -142,10 +142,10 @@ impl RaOptionWriter<'_> {
         self.search_domains(&options.search_domains, advertisement.dns_lifetime);
         self.dns_servers(&gone.servers, 0);
         self.search_domains(&gone.domains, 0);
-        if let Some(pref64) = &options.pref64
-            && let Some(code) = prefix_length_code(pref64)
-        {
-            self.option(PREF64, |out| put_pref64(out, pref64, code));
+        for pref64 in &options.pref64 {
+            if let Some(code) = prefix_length_code(pref64) {
+                self.option(PREF64, |out| put_pref64(out, pref64, code));
+            }
         }
         if let Some(portal) = &options.captive_portal {
             self.option(CAPTIVE_PORTAL, |out| {

@@ -3,8 +3,7 @@
 
 use super::{Destination, encode};
 use sextant_model::{
-    AdvertisedPrefix, AdvertisedRoute, Advertisement, DomainName, GONE_VALID, PrefixEnds,
-    RouterPreference,
+    AdvertisedPrefix, AdvertisedRoute, Advertisement, DomainName, GONE_VALID, Pref64, PrefixEnds,
 };
 use std::net::Ipv6Addr;
 
@@ -14,6 +13,9 @@ const MOST_GONE: usize = 24;
 
 /// How many DNS servers, and search domains, that are gone are advertised at most.
 const MOST_DNS_GONE: usize = 8;
+
+/// How many prefixes of NAT64 that are gone are advertised at most.
+const MOST_NAT64_GONE: usize = 4;
 
 /// DNS servers and search domains that hosts have to drop: advertised with lifetime 0 (RFC 8106 §5.1, §5.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -125,15 +127,15 @@ pub fn last_word(advertisement: &Advertisement, now: i64) -> Advertisement {
     last.lifetime = 0;
     let prefixes = last.prefixes.iter_mut();
     prefixes.for_each(|prefix| deprecate(prefix, now));
-    last.options
-        .routes
-        .iter_mut()
-        .for_each(|route| route.lifetime = 0);
+    let routes = last.options.routes.iter_mut();
+    routes.for_each(|route| route.lifetime = 0);
+    let pref64 = last.options.pref64.iter_mut();
+    pref64.for_each(|pref64| pref64.lifetime = 0);
     last
 }
 
 /// The advertisement that replaces `before` from `now` on, in seconds since 1970. It is `after`, with the end of
-/// prefixes and routes that `after` lacks. Of many prefixes it has those that went last. It is repeated for some time,
+/// prefixes, routes and prefixes of NAT64 that `after` lacks. Of many prefixes it has those that went last. It is repeated for some time,
 /// since hosts may miss one.
 #[must_use]
 pub fn withdraw(before: &Advertisement, after: &Advertisement, now: i64) -> Advertisement {
@@ -149,17 +151,23 @@ pub fn withdraw(before: &Advertisement, after: &Advertisement, now: i64) -> Adve
         deprecate(&mut gone, now);
         all.prefixes.push(gone);
     }
-    let routes = &after.options.routes;
-    for gone in &before.options.routes {
-        if !routes.iter().any(|kept| kept.prefix == gone.prefix) {
-            let (prefix, preference, lifetime) = (gone.prefix, RouterPreference::Medium, 0);
-            all.options.routes.push(AdvertisedRoute {
-                prefix,
-                preference,
-                lifetime,
-            });
-        }
-    }
+    let gone = before.options.routes.iter().map(|route| route.prefix);
+    let gone = gone.filter(|gone| {
+        let mut routes = after.options.routes.iter();
+        !routes.any(|kept| kept.prefix == *gone)
+    });
+    let gone = gone.take(MOST_GONE).map(AdvertisedRoute::gone);
+    all.options.routes.extend(gone);
+    let gone = before.options.pref64.iter().map(|pref64| pref64.prefix);
+    let gone = gone.filter(|gone| {
+        let mut pref64 = after.options.pref64.iter();
+        !pref64.any(|kept| kept.prefix == *gone)
+    });
+    let lifetime = 0;
+    let gone = gone
+        .take(MOST_NAT64_GONE)
+        .map(|prefix| Pref64 { prefix, lifetime });
+    all.options.pref64.extend(gone);
     all
 }
 

@@ -93,10 +93,10 @@ pub fn talkative_advertisement() -> Advertisement {
             route("2001:db8:5::/48", RouterPreference::Low),
             route("2001:db8:6::1/128", RouterPreference::High),
         ],
-        pref64: Some(Pref64 {
+        pref64: vec![Pref64 {
             prefix: "64:ff9b::/96".parse().unwrap(),
             lifetime: 1800,
-        }),
+        }],
         captive_portal: Some("https://portal.example/api".into()),
     };
     Advertisement {

@@ -3,7 +3,7 @@
 use crate::clock::{Seeded, start};
 use sextant_model::{
     AdvertisedLink, AdvertisedOptions, AdvertisedPrefix, Advertisement, MacAddr, NetworkKey,
-    PortId, PrefixEnds, Settings,
+    PortId, PrefixEnds, RaInterval,
 };
 use sextant_responders::frame::Ipv6Packet;
 use sextant_responders::host::{Advertising, FrameKind, OutgoingFrame, Time};
@@ -57,9 +57,8 @@ impl AdvertisingStory {
             .map(|(port, link)| (*port, AdvertisedLink::clone(link)));
         let links: BTreeMap<_, _> = links.collect();
         self.advertising.handle_planned(&links, self.now);
-        let settings = Settings::default().ra;
         self.advertising
-            .handle_links(links, &settings, self.now, &mut self.random.draw());
+            .handle_links(links, self.now, &mut self.random.draw());
         self.due()
     }
 
@@ -113,6 +112,7 @@ pub(crate) fn link(prefixes: &[AdvertisedPrefix]) -> AdvertisedLink {
             dns_lifetime: 300,
             options: AdvertisedOptions::default(),
         }),
+        interval: RaInterval::default(),
     }
 }
 

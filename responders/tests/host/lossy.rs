@@ -161,9 +161,8 @@ impl World {
     fn set(&mut self, ports: RouterPorts, uplinks: BTreeMap<NetworkId, Uplink>) {
         let now = self.now;
         self.host.handle_planned(&ports, now);
-        let settings = Settings::default().ra;
         self.host
-            .handle_links(ports.links, &settings, now, &mut self.random.draw());
+            .handle_links(ports.links, now, &mut self.random.draw());
         let known = (&self.intent, &self.facts);
         self.host
             .handle_uplinks(uplinks, known, now, &mut self.random.draw());

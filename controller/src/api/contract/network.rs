@@ -13,6 +13,7 @@ use crate::api::contract::index::{self, Ids};
 use crate::api::contract::rbac;
 use crate::api::contract::resource::Resource;
 use crate::api::contract::shown::Slot;
+use crate::api::contract::tags;
 use crate::api::contract::ties::Ties;
 use crate::api::contract::values::{self, Invalid};
 use crate::api::contract::view::ResourceView;
@@ -23,6 +24,7 @@ use sextant_model::{
     NetworkId, NetworkKey, Object, ObjectKey, Port, PrefixSource, RbacAction, RbacObject, Span,
     SubnetId,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 #[rustfmt::skip]
@@ -111,6 +113,16 @@ impl Resource for Network {
         }
         refuse_large_mtu(&changed, draft)?;
         store(draft, changed)
+    }
+
+    fn check_tags(&self, intent: &Intent, tags: &BTreeSet<String>) -> Result<(), ApiError> {
+        let configured = &intent.settings.ra;
+        let settings = configured.on_network(tags).map_err(tags::refused)?;
+        let mut subnets = intent.subnets_of(self.id);
+        subnets.try_for_each(|subnet| {
+            let own = settings.on_subnet(&subnet.meta.tags);
+            own.map(drop).map_err(tags::refused)
+        })
     }
 
     /// Removes it with its subnets, when no port is left.

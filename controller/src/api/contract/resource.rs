@@ -9,6 +9,7 @@ use crate::api::contract::shown::Shown;
 use crate::api::contract::ties::Ties;
 use crate::api::contract::view::ResourceView;
 use sextant_model::{Intent, Meta, RbacObject, Span};
+use std::collections::BTreeSet;
 
 /// A kind of resource. Each is implemented in a file of its own.
 pub(crate) trait Resource: Kind {
@@ -48,6 +49,11 @@ pub(crate) trait Resource: Kind {
 
     fn has_tags() -> bool {
         !Self::WITHOUT.contains(&"tags")
+    }
+
+    /// Refuses tags that mean something to Sextant, and cannot.
+    fn check_tags(&self, _intent: &Intent, _tags: &BTreeSet<String>) -> Result<(), ApiError> {
+        Ok(())
     }
 
     /// What access to it depends on, besides its project.

@@ -18,6 +18,7 @@ use crate::api::contract::network;
 use crate::api::contract::python;
 use crate::api::contract::rbac;
 use crate::api::contract::resource::Resource;
+use crate::api::contract::tags;
 use crate::api::contract::ties::Ties;
 use crate::api::contract::values::{self, Invalid};
 use crate::api::contract::view::ResourceView;
@@ -28,6 +29,8 @@ use sextant_model::{
     AllocationPool, HostRoute, Intent, IpVersion, Ipv6Mode, Mark, Meta, Network, NetworkId, Object,
     ObjectKey, PrefixSource, RbacAction, RbacObject, Span, Subnet, SubnetId,
 };
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -111,6 +114,15 @@ impl Resource for Subnet {
         }
         draft.put(Object::Subnet(Arc::new(changed)));
         Ok(())
+    }
+
+    fn check_tags(&self, intent: &Intent, tags: &BTreeSet<String>) -> Result<(), ApiError> {
+        let network = Network::get(intent, self.network_id)?;
+        let configured = &intent.settings.ra;
+        let of_network = configured.on_network(&network.meta.tags);
+        let of_network = of_network.unwrap_or(Cow::Borrowed(configured));
+        let own = of_network.on_subnet(tags);
+        own.map(drop).map_err(tags::refused)
     }
 
     /// Removes it, if ports have only addresses of it that they got by themselves. These are removed with it.

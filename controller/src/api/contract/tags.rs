@@ -3,6 +3,7 @@
 use crate::api::contract::error::ApiError;
 use crate::api::contract::values::{self, Invalid};
 use serde_json::Value;
+use sextant_model::RaTagError;
 use std::collections::BTreeSet;
 
 /// The longest tag, in characters.
@@ -27,4 +28,9 @@ pub(crate) fn refuse_many(tags: &BTreeSet<String>) -> Result<(), ApiError> {
         ))),
         false => Ok(()),
     }
+}
+
+/// A tag that should set something about Router Advertisements, and cannot.
+pub(crate) fn refused(error: RaTagError) -> ApiError {
+    ApiError::invalid_input(error.to_string())
 }

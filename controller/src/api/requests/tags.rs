@@ -146,6 +146,7 @@ async fn change<R: Resource>(
         let tags = tags(before)?;
         tags::refuse_many(&tags)?;
         if tags != *before {
+            resource.check_tags(&draft.intent, &tags)?;
             let mut changed = R::clone(&resource);
             changed.meta_mut().tags.clone_from(&tags);
             changed.store_revised(draft);

@@ -93,9 +93,8 @@ impl SwitchSession {
     fn speak(&mut self, links: bool, uplinks: bool) {
         let (now, random) = (clock::time(), &mut rand::random::<u64>);
         if links {
-            let settings = &self.snapshot.intent.settings.ra;
             let links = self.flows.links();
-            self.host.handle_links(links, settings, now, random);
+            self.host.handle_links(links, now, random);
         }
         if uplinks {
             let latest = self.context.snapshots.latest();

@@ -4,8 +4,8 @@ use super::names::*;
 use crate::support::Cloud;
 use crate::support::cloud::{id, network_id, port_id};
 use sextant_model::{
-    ChassisId, EncapKind, Endpoints, Ipv6Mode, Key, NetworkType, Object, ObjectKey, Reassembly,
-    RouterId, ServerIdentity, SubnetId,
+    ChassisId, EncapKind, Endpoints, HostRoute, Ipv6Mode, Key, NetworkType, Object, ObjectKey,
+    Reassembly, RouterId, ServerIdentity, SubnetId,
 };
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -18,6 +18,12 @@ pub(super) enum Step {
     NetworkUp(u8, bool),
     NetworkMtu(u8, Option<u16>),
     NetworkOutside(u8, bool),
+    /// What a network's tags say of advertisements, a bit each.
+    NetworkTags(u8, u8),
+    /// Whether a tag says for how long a subnet's prefix is preferred.
+    SubnetTag(u8, u8, bool),
+    /// Whether a subnet has a host route by way of its routers.
+    SubnetRoute(u8, u8, bool),
     Attach(u8),
     Subnet(u8, u8, Option<Ipv6Mode>),
     /// An IPv4 subnet of the network.
@@ -127,6 +133,13 @@ const ROUTES: [(&str, &str); 8] = [
     ("10.98.0.0/16", "10.2.0.9"),
     ("10.97.0.0/16", "2001:db8:0:0::9"),
 ];
+/// Tags of networks that say something of advertisements; the last says nothing.
+const TAGS: [&str; 4] = [
+    "sextant:ra:routes=all",
+    "sextant:ra:hop_limit=32",
+    "sextant:ra:max_interval=60",
+    "sextant:ra:nothing",
+];
 /// The number of a network's IPv4 subnet.
 const IPV4_SUBNET: u8 = 2;
 /// The physical network.
@@ -194,6 +207,9 @@ impl Step {
             | Self::NetworkUp(..)
             | Self::NetworkMtu(..)
             | Self::NetworkOutside(..)
+            | Self::NetworkTags(..)
+            | Self::SubnetTag(..)
+            | Self::SubnetRoute(..)
             | Self::Subnet(..)
             | Self::Subnet4(_)
             | Self::SubnetDhcp(..)
@@ -318,6 +334,28 @@ impl Step {
             }
             Self::SubnetDhcp(n, s, on) if cloud.intent.subnets.contains_key(&subnet_id(n, s)) => {
                 cloud.change_subnet(&subnet(n, s), |subnet| subnet.enable_dhcp = on);
+            }
+            Self::NetworkTags(n, bits) if exists(cloud, n) => {
+                let tags = TAGS.iter().zip(0..).filter(|(_, bit)| bits >> bit & 1 == 1);
+                let tags = tags.map(|(tag, _)| (*tag).to_owned()).collect();
+                cloud.change_network(&network(n), |network| network.meta.tags = tags);
+            }
+            Self::SubnetTag(n, s, on) if cloud.intent.subnets.contains_key(&subnet_id(n, s)) => {
+                let tag = on.then(|| "sextant:ra:preferred_lifetime=60".to_owned());
+                cloud.change_subnet(&subnet(n, s), |subnet| {
+                    subnet.meta.tags = tag.into_iter().collect();
+                });
+            }
+            Self::SubnetRoute(n, s, on) if cloud.intent.subnets.contains_key(&subnet_id(n, s)) => {
+                let routers = cloud.intent.router_ports_of(network_id(&network(n)));
+                let nexthop = routers.map(|port| port.mac_address.link_local()).next();
+                let route = nexthop.filter(|_| on).map(|nexthop| HostRoute {
+                    destination: "2001:db8:fd::/48".parse().unwrap(),
+                    nexthop: nexthop.into(),
+                });
+                cloud.change_subnet(&subnet(n, s), |subnet| {
+                    subnet.host_routes = route.into_iter().collect();
+                });
             }
             Self::DeleteSubnet(n, s) => {
                 cloud.delete(&Key::Object(ObjectKey::Subnet(subnet_id(n, s))))

@@ -27,6 +27,9 @@ fn networks_step() -> impl Strategy<Value = Step> {
         4 => (0..NETWORKS, 0..2u8, ipv6_mode()).prop_map(|(n, s, mode)| Step::Subnet(n, s, mode)),
         2 => (0..NETWORKS).prop_map(Step::Subnet4),
         1 => (0..NETWORKS, 0..2u8, up()).prop_map(|(n, s, on)| Step::SubnetDhcp(n, s, on)),
+        1 => (0..NETWORKS, 0..16u8).prop_map(|(n, tags)| Step::NetworkTags(n, tags)),
+        1 => (0..NETWORKS, 0..2u8, up()).prop_map(|(n, s, on)| Step::SubnetTag(n, s, on)),
+        1 => (0..NETWORKS, 0..2u8, up()).prop_map(|(n, s, on)| Step::SubnetRoute(n, s, on)),
         1 => (0..NETWORKS, 0..3u8).prop_map(|(n, s)| Step::DeleteSubnet(n, s)),
     ]
 }
