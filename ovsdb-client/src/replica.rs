@@ -12,6 +12,11 @@ use crate::table::Table;
 use crate::value::{Atom, AtomSet, Moved, Value};
 
 /// Tables of rows by identity, and the transaction that they are as of.
+///
+/// A weak reference may be to a row that is gone. ovsdb-server removes weak references to a row with the row, but since Open
+/// vSwitch 2.17 may miss those of rows that the same transaction changes. The members of a cluster need not miss the same
+/// ones, nor does a server that starts again. A replica keeps what it was told first: about references to rows that are gone
+/// it may differ from the server that it goes on with. [`Replica::get_all`] leaves them out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Replica {
     schema: Arc<BTreeMap<Name, TableSchema>>,
