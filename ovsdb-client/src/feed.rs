@@ -188,13 +188,13 @@ impl Subscription {
             }
         };
         let updates = read_updates(self.method, updates, &self.tables)?;
-        replica.set_last_transaction(transaction);
-        replica.set_selection(Some(self.request.selection().clone()));
         let known = replica.is_synced();
         let changes = match found {
             true => replica.apply(updates)?,
             false => replica.replace(updates)?,
         };
+        replica.set_last_transaction(transaction);
+        replica.set_selection(Some(self.request.selection().clone()));
         Ok(if known { changes } else { Vec::new() })
     }
 
@@ -216,8 +216,9 @@ impl Subscription {
             }
         };
         let updates = read_updates(method, updates, &self.tables)?;
+        let changes = replica.apply(updates)?;
         replica.set_last_transaction(transaction);
-        replica.apply(updates)
+        Ok(changes)
     }
 
     fn refused(&self, error: &Json) -> SessionError {

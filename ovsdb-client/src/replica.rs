@@ -12,6 +12,11 @@ use crate::table::Table;
 use crate::value::{Atom, AtomSet, Moved, Value};
 
 /// Tables of rows by identity, and the transaction that they are as of.
+///
+/// A weak reference may be to a row that is gone. ovsdb-server removes weak references to a row with the row, but since Open
+/// vSwitch 2.17 may miss those of rows that the same transaction changes. The members of a cluster need not miss the same
+/// ones, nor does a server that starts again. A replica keeps what it was told first: about references to rows that are gone
+/// it may differ from the server that it goes on with. [`Replica::get_all`] leaves them out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Replica {
     schema: Arc<BTreeMap<Name, TableSchema>>,
@@ -183,13 +188,39 @@ impl Replica {
     /// Brings the rows up to date; gives what changed, in the order of the updates.
     ///
     /// # Errors
-    /// [`UpdateError::UnknownRow`] or [`UpdateError::NotAskedFor`]; the updates before the offending one have taken effect.
+    /// [`UpdateError::UnknownRow`] or [`UpdateError::NotAskedFor`]. Then none of the updates has taken effect. The replica is of
+    /// no known transaction any more, so that a later session is sent all rows again.
     pub fn apply(&mut self, updates: Vec<RowUpdate>) -> Result<Vec<RowChange>, UpdateError> {
-        let mut changes = Vec::with_capacity(updates.len());
+        self.apply_after(Vec::with_capacity(updates.len()), updates)
+    }
+
+    /// Applies updates after `changes` that belong to them: both take effect, or neither.
+    fn apply_after(
+        &mut self,
+        mut changes: Vec<RowChange>,
+        updates: Vec<RowUpdate>,
+    ) -> Result<Vec<RowChange>, UpdateError> {
         for update in updates {
-            changes.extend(self.apply_one(update)?);
+            match self.apply_one(update) {
+                Ok(change) => changes.extend(change),
+                Err(error) => {
+                    self.undo(changes);
+                    self.last_transaction = Uuid::nil();
+                    return Err(error);
+                }
+            }
         }
         Ok(changes)
+    }
+
+    fn undo(&mut self, changes: Vec<RowChange>) {
+        for change in changes.into_iter().rev() {
+            let rows = self.tables.entry(change.table).or_default();
+            match change.old {
+                Some(row) => rows.insert(change.uuid, row),
+                None => rows.remove(&change.uuid),
+            };
+        }
     }
 
     /// Takes the updates for all there is: rows that they do not mention are gone.
@@ -200,7 +231,6 @@ impl Replica {
         &mut self,
         updates: Vec<RowUpdate>,
     ) -> Result<Vec<RowChange>, UpdateError> {
-        self.synced = true;
         let mut gone = std::mem::take(&mut self.tables);
         for update in &updates {
             let row = gone
@@ -219,8 +249,8 @@ impl Replica {
                 new: None,
             })
         });
-        let mut changes: Vec<RowChange> = gone.collect();
-        changes.extend(self.apply(updates)?);
+        let changes = self.apply_after(gone.collect(), updates)?;
+        self.synced = true;
         Ok(changes)
     }
 
@@ -306,6 +336,10 @@ mod tests {
         }
     }
 
+    fn contents(uuid: u128, row: Row) -> RowUpdate {
+        update(uuid, Update::Contents(row))
+    }
+
     fn change(uuid: u128, old: Option<Row>, new: Option<Row>) -> RowChange {
         RowChange {
             table: "T".into(),
@@ -375,9 +409,33 @@ mod tests {
     }
 
     #[test]
+    fn updates_of_which_one_is_refused_take_no_effect() {
+        let mut replica = replica();
+        let first = [1, 2].map(|uuid| contents(uuid, row("a", &[1])));
+        replica.apply(first.into()).unwrap();
+        let before = replica.clone();
+        let difference = |tag| Update::Difference(Row::new().with("tags", Value::set([tag])));
+        let refused = || update(9, Update::Deleted);
+        let updates = vec![
+            update(2, Update::Deleted),
+            update(1, difference(2)),
+            update(1, difference(3)),
+            contents(1, row("b", &[])),
+            contents(3, row("b", &[])),
+            refused(),
+        ];
+        replica.set_last_transaction(Uuid::from_u128(1));
+        assert!(replica.apply(updates).is_err());
+        assert_eq!(replica, before);
+        replica.set_last_transaction(Uuid::from_u128(1));
+        let other = vec![contents(3, row("b", &[])), refused()];
+        assert!(replica.replace(other).is_err());
+        assert_eq!(replica, before);
+    }
+
+    #[test]
     fn replacing_everything_tells_what_differs() {
         let mut replica = replica();
-        let contents = |uuid, row| update(uuid, Update::Contents(row));
         let first = vec![
             contents(1, row("a", &[])),
             contents(2, row("b", &[])),

@@ -3,6 +3,7 @@
 use super::*;
 use crate::cluster::MemberError;
 use crate::framing::FramingError;
+use crate::monitor::UpdateError;
 use crate::row::Row;
 use crate::rpc::RpcError;
 use crate::value::Value;
@@ -142,6 +143,34 @@ fn a_resumed_session_asks_for_what_it_missed_and_tells_it() {
     assert_eq!(replica.last_transaction().to_string(), transaction(4));
 }
 
+/// The transaction that a new session goes on from.
+fn since(replica: Replica, request: MonitorRequest) -> Json {
+    let mut conversation = Conversation::new(replica);
+    conversation.session.monitor(request);
+    conversation.say(json!({"id": 2, "error": null, "result": schema()}));
+    assert_eq!(conversation.events(), Ok(vec![]));
+    conversation.heard()[2]["params"][3].clone()
+}
+
+#[test]
+fn an_update_that_does_not_fit_takes_no_effect_and_everything_is_asked_for_anew() {
+    let mut conversation = Conversation::synced();
+    let before = conversation.session.replica().clone();
+    let difference = json!({"modify": {"numbers": 3}});
+    let updates = json!({"T": {row(1): difference, row(9): difference}});
+    conversation
+        .say(json!({"id": null, "method": "update3", "params": [1, transaction(2), updates]}));
+    assert!(matches!(
+        conversation.events(),
+        Err(SessionError::Update(UpdateError::UnknownRow { .. }))
+    ));
+    let after = conversation.session.into_replica();
+    assert!(after.rows("T").eq(before.rows("T")));
+    let request = MonitorRequest::new("D").table("T", ["name", "numbers"]);
+    assert_eq!(since(before, request.clone()), transaction(1));
+    assert_eq!(since(after, request), transaction(0));
+}
+
 #[test]
 fn while_conditions_change_the_replica_is_of_no_known_transaction() {
     let request = || MonitorRequest::new("D").table("T", ["name", "numbers"]);
@@ -154,28 +183,18 @@ fn while_conditions_change_the_replica_is_of_no_known_transaction() {
             json!({"id": 4, "method": "monitor_cond_change", "params": [1, 1, {"T": [{"where": [["name", "==", "b"]]}]}]})
         ]
     );
-    let since = |session: Session, request| {
-        let mut conversation = Conversation::new(session.into_replica());
-        conversation.session.monitor(request);
-        conversation.say(json!({"id": 2, "error": null, "result": schema()}));
-        assert_eq!(conversation.events(), Ok(vec![]));
-        conversation.heard()[2]["params"][3].clone()
-    };
     let gone = json!({"T": {row(1): {"delete": null}}});
     conversation.say(json!({"id": null, "method": "update3", "params": [1, transaction(1), gone]}));
     assert!(matches!(
         &conversation.events().unwrap()[..],
         [Event::Changed(_)]
     ));
-    let replica = conversation.session.replica().clone();
-    let now = conversation.now;
-    let cut = Session::resume(Options::default(), replica, now);
+    let cut = conversation.session.replica().clone();
     assert_eq!(since(cut, request().matching("T", named())), transaction(0));
 
     conversation.say(json!({"id": 4, "result": {}, "error": null}));
     assert_eq!(conversation.events(), Ok(vec![Event::Selected]));
-    let replica = conversation.session.replica().clone();
-    let cut = || Session::resume(Options::default(), replica.clone(), now);
+    let cut = || conversation.session.replica().clone();
     assert_eq!(
         since(cut(), request().matching("T", named())),
         transaction(1)

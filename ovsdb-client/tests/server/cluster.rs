@@ -136,8 +136,12 @@ async fn follow_killed_leaders(transactions: usize) {
         while !endurance::ended(member.replica()) {
             member.next_event().await.unwrap();
         }
-        assert_eq!(zoo::replicated(&replica), zoo::replicated(member.replica()));
-        assert_eq!(zoo::replicated(&replica), zoo::dumped(server, &replica));
+        let anew = zoo::replicated(member.replica());
+        assert_eq!(anew, zoo::dumped(server, &replica));
+        assert_eq!(
+            zoo::without_lost_friends(zoo::replicated(&replica)),
+            zoo::without_lost_friends(anew)
+        );
     }
 }
 

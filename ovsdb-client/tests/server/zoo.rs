@@ -1,10 +1,10 @@
 //! A database with a column of every shape, and the comparison of its replica with the server's own dump.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::json;
-use sextant_ovsdb_client::{MonitorRequest, Replica, Value};
+use sextant_ovsdb_client::{Atom, MonitorRequest, Replica, Value};
 use uuid::Uuid;
 
 use crate::server::{Folder, Server};
@@ -91,4 +91,19 @@ pub(crate) fn replicated(replica: &Replica) -> Contents {
         (uuid, columns.collect())
     });
     rows.collect()
+}
+
+/// The contents without references to rows that are gone, about which the members of a cluster may differ: see [`Replica`].
+pub(crate) fn without_lost_friends(mut contents: Contents) -> Contents {
+    let rows: BTreeSet<Uuid> = contents.keys().copied().collect();
+    for row in contents.values_mut() {
+        let Some(Value::Set(friends)) = row.get_mut("friends") else {
+            panic!("no set of friends: {row:?}");
+        };
+        let kept = std::mem::take(friends).into_atoms();
+        *friends = kept
+            .filter(|friend| matches!(friend, Atom::Uuid(uuid) if rows.contains(uuid)))
+            .collect();
+    }
+    contents
 }
