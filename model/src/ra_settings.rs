@@ -61,7 +61,7 @@ pub enum AdvertisedRoutes {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RaValueError {
     /// No setting has this name.
-    #[error("no setting has this name; there are {}", RaSettings::KEYS.join(", "))]
+    #[error("no setting has this name; there are {}", RaSettings::names().collect::<Vec<_>>().join(", "))]
     UnknownKey,
     /// It is no number, or too large.
     #[error("{0:?} is not a number that fits: {1}")]
@@ -127,21 +127,74 @@ impl Default for RaSettings {
 }
 
 impl RaSettings {
-    /// The names of all settings.
-    pub const KEYS: &[&str] = &[
-        "min_interval",
-        "max_interval",
-        "lifetime",
-        "hop_limit",
-        "preference",
-        "reachable_time",
-        "retransmission_timer",
-        "valid_lifetime",
-        "preferred_lifetime",
-        "routes",
-        "pref64",
-        "captive_portal",
+    /// The name of each setting, its default and its meaning.
+    pub const KEYS: &[(&str, &str, &str)] = &[
+        (
+            "min_interval",
+            "30",
+            "Seconds between unsolicited Router Advertisements at least: 3 to three quarters of `max_interval`.",
+        ),
+        (
+            "max_interval",
+            "100",
+            "Seconds between unsolicited Router Advertisements at most: 4 to 1800. DNS servers, search domains and the NAT64 prefix hold for three times as long.",
+        ),
+        (
+            "lifetime",
+            "300",
+            "Router lifetime in seconds: 0, or from `max_interval` to 9000.",
+        ),
+        (
+            "hop_limit",
+            "64",
+            "Hop limit of packets that guests send. 0: guests decide.",
+        ),
+        (
+            "preference",
+            "medium",
+            "Whether guests prefer these routers to others on a network (RFC 4191): `high`, `medium` or `low`.",
+        ),
+        (
+            "reachable_time",
+            "0",
+            "Milliseconds for which guests take a neighbor for reachable once it answered, at most 3600000. 0: guests decide.",
+        ),
+        (
+            "retransmission_timer",
+            "0",
+            "Milliseconds between Neighbor Solicitations that guests repeat. 0: guests decide.",
+        ),
+        (
+            "valid_lifetime",
+            "86400",
+            "Seconds for which guests may use addresses of an advertised prefix, from `max_interval`. A delegated prefix never lasts longer than its delegation.",
+        ),
+        (
+            "preferred_lifetime",
+            "14400",
+            "Seconds for which guests prefer these addresses for new connections, at most `valid_lifetime`.",
+        ),
+        (
+            "routes",
+            "host_routes",
+            "Which routes are advertised (RFC 4191): `host_routes`, those of the subnets whose next hop is the router; `all`, also the router's own; or `none`.",
+        ),
+        (
+            "pref64",
+            "",
+            "The prefix of a NAT64 outside, such as `64:ff9b::/96`, from which guests reach IPv4 (RFC 8781). Empty: none.",
+        ),
+        (
+            "captive_portal",
+            "",
+            "The URI of a captive portal's API (RFC 8910), `https://…`. Empty: none.",
+        ),
     ];
+
+    /// The names of all settings.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Self::KEYS.iter().map(|(name, ..)| *name)
+    }
 
     /// The settings that a subnet may have for itself: its prefix's.
     pub const KEYS_OF_SUBNETS: &[&str] = &["valid_lifetime", "preferred_lifetime"];
@@ -238,7 +291,7 @@ impl RaSettings {
     /// # Errors
     /// A tag sets nothing, or with the tags the settings break a rule.
     pub fn on_network(&self, tags: &BTreeSet<String>) -> Result<Cow<'_, Self>, RaTagError> {
-        self.tagged(tags, Self::KEYS)
+        self.tagged(tags, |_| true)
     }
 
     /// The settings of a subnet with these tags, on a network with the settings `self`.
@@ -246,10 +299,14 @@ impl RaSettings {
     /// # Errors
     /// The same, and a tag that belongs on the network.
     pub fn on_subnet(&self, tags: &BTreeSet<String>) -> Result<Cow<'_, Self>, RaTagError> {
-        self.tagged(tags, Self::KEYS_OF_SUBNETS)
+        self.tagged(tags, |key| Self::KEYS_OF_SUBNETS.contains(&key))
     }
 
-    fn tagged(&self, tags: &BTreeSet<String>, keys: &[&str]) -> Result<Cow<'_, Self>, RaTagError> {
+    fn tagged(
+        &self,
+        tags: &BTreeSet<String>,
+        may: fn(&str) -> bool,
+    ) -> Result<Cow<'_, Self>, RaTagError> {
         let mut settings = Cow::Borrowed(self);
         for tag in tags {
             let Some(setting) = tag.strip_prefix(Self::TAG) else {
@@ -258,7 +315,7 @@ impl RaSettings {
             let Some((key, value)) = setting.split_once('=') else {
                 return Err(RaTagError::NoValue(tag.clone()));
             };
-            if Self::KEYS.contains(&key) && !keys.contains(&key) {
+            if Self::names().any(|known| known == key) && !may(key) {
                 return Err(RaTagError::NotOfSubnets(tag.clone()));
             }
             let set = settings.to_mut().set(key, value);
@@ -357,7 +414,7 @@ mod tests {
     #[test]
     fn each_key_is_a_setting() {
         let mut settings = RaSettings::default();
-        for key in RaSettings::KEYS {
+        for key in RaSettings::names() {
             assert_ne!(
                 settings.set(key, "\u{7f}"),
                 Err(RaValueError::UnknownKey),

@@ -4,72 +4,11 @@ use super::check::Checked;
 use super::{ConfigError, KeyReference};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
-use sextant_model::RaSettings;
+use sextant_model::{RaSettings, RaValueError};
 use std::fmt;
 
 /// The section's keys.
-pub(super) const KEYS: &[KeyReference] = &[
-    (
-        "min_interval",
-        "30",
-        "Seconds between unsolicited Router Advertisements at least: 3 to three quarters of `max_interval`.",
-    ),
-    (
-        "max_interval",
-        "100",
-        "Seconds between unsolicited Router Advertisements at most: 4 to 1800. DNS servers, search domains and the NAT64 prefix hold for three times as long.",
-    ),
-    (
-        "lifetime",
-        "300",
-        "Router lifetime in seconds: 0, or from `max_interval` to 9000.",
-    ),
-    (
-        "hop_limit",
-        "64",
-        "Hop limit of packets that guests send. 0: guests decide.",
-    ),
-    (
-        "preference",
-        "medium",
-        "Whether guests prefer these routers to others on a network (RFC 4191): `high`, `medium` or `low`.",
-    ),
-    (
-        "reachable_time",
-        "0",
-        "Milliseconds for which guests take a neighbor for reachable once it answered, at most 3600000. 0: guests decide.",
-    ),
-    (
-        "retransmission_timer",
-        "0",
-        "Milliseconds between Neighbor Solicitations that guests repeat. 0: guests decide.",
-    ),
-    (
-        "valid_lifetime",
-        "86400",
-        "Seconds for which guests may use addresses of an advertised prefix, from `max_interval`. A delegated prefix never lasts longer than its delegation.",
-    ),
-    (
-        "preferred_lifetime",
-        "14400",
-        "Seconds for which guests prefer these addresses for new connections, at most `valid_lifetime`.",
-    ),
-    (
-        "routes",
-        "host_routes",
-        "Which routes are advertised (RFC 4191): `host_routes`, those of the subnets whose next hop is the router; `all`, also the router's own; or `none`.",
-    ),
-    (
-        "pref64",
-        "",
-        "The prefix of a NAT64 outside, such as `64:ff9b::/96`, from which guests reach IPv4 (RFC 8781). Empty: none.",
-    ),
-    (
-        "captive_portal",
-        "",
-        "The URI of a captive portal's API (RFC 8910), `https://…`. Empty: none.",
-    ),
-];
+pub(super) const KEYS: &[KeyReference] = RaSettings::KEYS;
 
 /// `[ra]`: what routers advertise, as radvd.conf(5) names it. Networks and subnets may say otherwise by tags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,7 +41,7 @@ impl<'de> Visitor<'de> for Section {
         let mut settings = RaSettings::default();
         while let Some(key) = section.next_key_seed(SettingName)? {
             let settings = &mut settings;
-            section.next_value_seed(Setting { settings, key })?;
+            section.next_value_seed(SettingSeed { settings, key })?;
         }
         Ok(settings)
     }
@@ -116,27 +55,28 @@ impl<'de> DeserializeSeed<'de> for SettingName {
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<&'static str, D::Error> {
         let name = String::deserialize(from)?;
-        let known = RaSettings::KEYS.iter().find(|known| **known == name);
-        known
-            .copied()
-            .ok_or_else(|| D::Error::unknown_field(&name, RaSettings::KEYS))
+        let known = RaSettings::names().find(|known| *known == name);
+        known.ok_or_else(|| {
+            let error = RaValueError::UnknownKey;
+            D::Error::custom(format!("unknown field `{name}`: {error}"))
+        })
     }
 }
 
 /// The value of a setting: a number or a text.
-struct Setting<'a> {
+struct SettingSeed<'a> {
     settings: &'a mut RaSettings,
     key: &'static str,
 }
 
-impl Setting<'_> {
+impl SettingSeed<'_> {
     fn set<E: Error>(self, value: &str) -> Result<(), E> {
         let set = self.settings.set(self.key, value);
         set.map_err(|error| E::custom(format!("{}: {error}", self.key)))
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Setting<'_> {
+impl<'de> DeserializeSeed<'de> for SettingSeed<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<(), D::Error> {
@@ -144,7 +84,7 @@ impl<'de> DeserializeSeed<'de> for Setting<'_> {
     }
 }
 
-impl Visitor<'_> for Setting<'_> {
+impl Visitor<'_> for SettingSeed<'_> {
     type Value = ();
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

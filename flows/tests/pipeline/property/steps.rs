@@ -207,13 +207,14 @@ impl Step {
             | Self::NetworkUp(..)
             | Self::NetworkMtu(..)
             | Self::NetworkOutside(..)
-            | Self::NetworkTags(..)
-            | Self::SubnetTag(..)
-            | Self::SubnetRoute(..)
             | Self::Subnet(..)
             | Self::Subnet4(_)
             | Self::SubnetDhcp(..)
             | Self::DeleteSubnet(..) => self.apply_to_networks(cloud),
+            Self::NetworkTags(..)
+            | Self::SubnetTag(..)
+            | Self::SubnetRoute(..)
+            | Self::LifetimeOfRouters(_) => self.apply_to_advertisements(cloud),
             Self::Router(_)
             | Self::RouterUp(..)
             | Self::DeleteRouter(_)
@@ -243,7 +244,6 @@ impl Step {
             | Self::Flawed(..)
             | Self::Metadata(..)
             | Self::Leave(_) => self.apply_to_hypervisors(cloud),
-            Self::LifetimeOfRouters(lifetime) => set_lifetime(cloud, lifetime),
             Self::ServerIdentity(n) => cloud.put(Object::ServerIdentity(ServerIdentity {
                 uuid: id(&format!("server{n}")),
             })),
@@ -335,6 +335,23 @@ impl Step {
             Self::SubnetDhcp(n, s, on) if cloud.intent.subnets.contains_key(&subnet_id(n, s)) => {
                 cloud.change_subnet(&subnet(n, s), |subnet| subnet.enable_dhcp = on);
             }
+            Self::DeleteSubnet(n, s) => {
+                cloud.delete(&Key::Object(ObjectKey::Subnet(subnet_id(n, s))))
+            }
+            _ => {}
+        }
+    }
+
+    #[allow(
+        clippy::wildcard_enum_match_arm,
+        reason = "and where there is nothing to change"
+    )]
+    fn apply_to_advertisements(&self, cloud: &mut Cloud) {
+        let exists =
+            |cloud: &Cloud, n| cloud.intent.networks.contains_key(&network_id(&network(n)));
+        let subnet_id = |n, s| SubnetId(id(&subnet(n, s)));
+        match *self {
+            Self::LifetimeOfRouters(lifetime) => set_lifetime(cloud, lifetime),
             Self::NetworkTags(n, bits) if exists(cloud, n) => {
                 let tags = TAGS.iter().zip(0..).filter(|(_, bit)| bits >> bit & 1 == 1);
                 let tags = tags.map(|(tag, _)| (*tag).to_owned()).collect();
@@ -356,9 +373,6 @@ impl Step {
                 cloud.change_subnet(&subnet(n, s), |subnet| {
                     subnet.host_routes = route.into_iter().collect();
                 });
-            }
-            Self::DeleteSubnet(n, s) => {
-                cloud.delete(&Key::Object(ObjectKey::Subnet(subnet_id(n, s))))
             }
             _ => {}
         }
