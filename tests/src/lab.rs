@@ -215,7 +215,12 @@ impl Lab {
     /// # Errors
     /// [`LabError::Timeout`] with the metrics.
     pub fn wait_settled(&self, timeout: Duration) -> Result<(), LabError> {
-        let switches = self.hypervisors.len().to_string();
+        self.wait_switches(self.hypervisors.len(), timeout)
+    }
+
+    /// As [`Lab::wait_settled`], where so many of its hypervisors have joined.
+    pub(crate) fn wait_switches(&self, switches: usize, timeout: Duration) -> Result<(), LabError> {
+        let switches = switches.to_string();
         wait_for("switches connected and ports active", timeout, || {
             let metrics = self.metrics().map_err(|error| error.to_string())?;
             let connected = metric(&metrics, "sextant_switches_connected") == Some(&switches);

@@ -16,6 +16,8 @@
 //! [`compare`] measures the same through a real Open vSwitch, beside OVN and the least possible controller. The
 //! controller's place makes much of the difference. So Sextant and the least controller are measured on a host of their
 //! own and on the hypervisor, where ovn-controller is.
+//!
+//! [`restart`] kills both control planes and starts them again.
 
 mod asking;
 mod bench;
@@ -29,11 +31,13 @@ mod inventory;
 mod latency;
 mod members;
 mod networks;
+mod ovn_cloud;
 mod packets;
 mod page;
 mod place;
 mod printing;
 mod report;
+mod restarts;
 mod rig;
 mod scraping;
 mod several;
@@ -60,6 +64,7 @@ pub use page::{PageAnswer, PageVisit};
 pub use place::{Both, ControllerPlace};
 pub use printing::{exit_code, milliseconds, say};
 pub use report::Report;
+pub use restarts::{Restart, RestartCourse, Restarts, restart};
 pub use rig::{Rig, Size};
 pub use scraping::Scrapes;
 pub use several::{Change, Cost, Return, Several, Shares, Spending, Start, Takeover, Targets};

@@ -17,6 +17,8 @@ const STARTING: Duration = Duration::from_secs(20);
 /// Logs go to the console only, which is the file that the lab follows.
 const LOGGING: &[&str] = &["-vconsole:info", "-vsyslog:off", "-vfile:off"];
 const SCHEMAS: &str = "/usr/share/ovn";
+/// What the cloud should be, and what follows for hypervisors.
+const DATABASES: [&str; 2] = ["nb", "sb"];
 
 /// The databases and ovn-northd. Its hypervisors' daemons are their owners'.
 #[derive(Debug)]
@@ -43,26 +45,49 @@ impl Ovn {
         };
         std::fs::create_dir_all(&ovn.folder)
             .map_err(LabError::io(format!("make {}", ovn.folder.display())))?;
-        ovn.start_database("nb")?;
-        ovn.start_database("sb")?;
-        ovn.start_northd()?;
+        for name in DATABASES {
+            ovn.create_database(name)?;
+        }
+        ovn.start_again()?;
         ovn.nbctl(&["init"])?;
         Ok(ovn)
     }
 
-    /// `nb` or `sb`.
-    fn start_database(&mut self, name: &str) -> Result<(), LabError> {
-        let file = self.folder.join(format!("{name}.db"));
+    /// Kills the three daemons with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.daemons.clear();
+    }
+
+    /// Starts the three daemons with the databases that are there.
+    pub(crate) fn start_again(&mut self) -> Result<(), LabError> {
+        for name in DATABASES {
+            self.start_database(name)?;
+        }
+        self.start_northd()
+    }
+
+    /// The process ids of its daemons, while they run.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.daemons.iter().map(Process::pid).collect()
+    }
+
+    fn create_database(&self, name: &str) -> Result<(), LabError> {
+        let file = self.database_file(name);
         let schema = Path::new(SCHEMAS).join(format!("ovn-{name}.ovsschema"));
-        command::run(
-            command::program("ovsdb-tool")
-                .arg("create")
-                .args([&file, &schema]),
-        )?;
+        let mut command = command::program("ovsdb-tool");
+        command.arg("create").args([&file, &schema]);
+        command::run(&mut command).map(drop)
+    }
+
+    fn database_file(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.db"))
+    }
+
+    fn start_database(&mut self, name: &str) -> Result<(), LabError> {
         let remote = format!("--remote=p{}", self.remote(name));
         let words = ["ovsdb-server", &remote, "--no-chdir"];
         let mut command = self.daemon(&self.namespace, &words);
-        command.arg(file);
+        command.arg(self.database_file(name));
         let database = self.spawn(command, name, "ovsdb-server (Open vSwitch)")?;
         self.daemons.push(database);
         Ok(())
@@ -93,12 +118,18 @@ impl Ovn {
                 host.datapath().bridge_type()
             ),
         ])?;
+        self.start_controller_again(host)
+    }
+
+    /// Starts ovn-controller on a hypervisor that has joined.
+    pub(crate) fn start_controller_again(&self, host: &Hypervisor) -> Result<Process, LabError> {
         let database = host.database();
         let words = ["ovn-controller", &database, "--no-chdir"];
         let mut command = self.daemon(host.namespace(), &words);
         // It looks there for the bridge's socket.
         command.env("OVS_RUNDIR", host.run_folder());
-        self.spawn(command, "controller", "connected")
+        let name = format!("controller-{}", host.name());
+        self.spawn(command, &name, "connected")
     }
 
     /// Runs `ovn-nbctl`; with `--wait=hv` it waits at most 20 seconds for ovn-controller to follow.

@@ -1,8 +1,11 @@
 //! How many Router Solicitations a second a guest gets answered through a real Open vSwitch, by
-//! Sextant, by OVN, and by the least that a controller can be.
+//! Sextant, by OVN, and by the least that a controller can be. And what guests notice when
+//! Sextant and OVN are killed and started again.
 
 use clap::Parser;
-use sextant_lab::load::{Comparison, Contender, Course, compare, say};
+use sextant_lab::load::{
+    Comparison, Contender, Course, RestartCourse, Restarts, compare, milliseconds, restart, say,
+};
 use sextant_lab::{LabError, MissingTool};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,6 +15,12 @@ const EXPLANATION: &str = "\
 least: one flow, one fixed frame. on hypervisor: OpenFlow does not leave the host (sextant and least: TCP\n\
 over loopback; ovn-controller: Unix socket), so what differs is controllers and pipelines. own host: TCP over\n\
 a veth pair and a bridge between namespaces, all of which the kernel does inside ovs-vswitchd's send().";
+
+/// For whoever reads the figures of `--operations`.
+const OPERATIONS: &str = "\
+lost: of the echoes between two hypervisors all the while. written: of the flows, how many came, went or were written\n\
+anew. answers: from the start of the first process until a Router Solicitation is answered, the median and the longest.\n\
+Each has two hypervisors with Open vSwitch, which tries to connect to a controller on another host once a second.";
 
 /// Router Solicitations through a real Open vSwitch, in a lab of network namespaces (needs root).
 #[derive(Debug, Parser)]
@@ -28,26 +37,102 @@ struct Options {
     /// Leaves OVN out, which is not installed everywhere.
     #[arg(long)]
     without_ovn: bool,
+    /// Kills and starts control planes, rather than to measure answers.
+    #[arg(long, conflicts_with_all = ["seconds", "turns", "window"])]
+    operations: bool,
+    /// How often each is killed.
+    #[arg(long, requires = "operations", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
+    rounds: u16,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    let course = Course {
-        time: Duration::from_secs(options.seconds),
-        turns: options.turns,
-        window: options.window.into(),
-        ovn: !options.without_ovn,
+    let told = match options.operations {
+        true => operate(&options),
+        false => measure(&options),
     };
-    match compare(course) {
-        Ok(comparison) => {
-            tell(&comparison);
-            ExitCode::SUCCESS
-        }
+    match told {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}{}", hint(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+fn measure(options: &Options) -> Result<(), LabError> {
+    let comparison = compare(Course {
+        time: Duration::from_secs(options.seconds),
+        turns: options.turns,
+        window: options.window.into(),
+        ovn: !options.without_ovn,
+    })?;
+    tell(&comparison);
+    Ok(())
+}
+
+fn operate(options: &Options) -> Result<(), LabError> {
+    let restarts = restart(RestartCourse {
+        rounds: options.rounds,
+        ovn: !options.without_ovn,
+    })?;
+    say(format_args!(
+        "{:<22} {:>6} {:>7} {:>5} {:>6} {:>8} {:>12} {:>12} {:>9}",
+        "killed and started",
+        "times",
+        "echoes",
+        "lost",
+        "flows",
+        "written",
+        "answers, ms",
+        "at most, ms",
+        "memory, MB"
+    ));
+    for restarts in &restarts {
+        say(restarts_row(restarts));
+    }
+    for restarts in &restarts {
+        say(restarts_details(restarts));
+    }
+    say(OPERATIONS);
+    Ok(())
+}
+
+fn restarts_row(restarts: &Restarts) -> String {
+    let (median, longest) = restarts.until_answer();
+    let rounds = restarts.rounds.iter();
+    format!(
+        "{:<22} {:>6} {:>7} {:>5} {:>6} {:>8} {:>12.0} {:>12.0} {:>9.0}",
+        restarts.killed,
+        rounds.len(),
+        rounds.clone().map(|round| round.echoes).sum::<u32>(),
+        rounds.clone().map(|round| round.lost).sum::<usize>(),
+        rounds.clone().map(|round| round.flows).sum::<usize>(),
+        rounds.map(|round| round.written).sum::<usize>(),
+        milliseconds(median),
+        milliseconds(longest),
+        megabytes(restarts.resident())
+    )
+}
+
+/// Each kill by itself, and each process.
+fn restarts_details(restarts: &Restarts) -> String {
+    let rounds = restarts.rounds.iter().map(|round| {
+        let (away, answer) = (milliseconds(round.away), milliseconds(round.until_answer));
+        format!("{answer:.0} after {away:.0} away")
+    });
+    let memory = restarts.memory.iter();
+    let memory = memory.map(|(name, bytes)| format!("{name} {:.1}", megabytes(*bytes)));
+    format!(
+        "{}: answers, ms: {}; memory, MB: {}",
+        restarts.killed,
+        rounds.collect::<Vec<_>>().join(", "),
+        memory.collect::<Vec<_>>().join(", ")
+    )
+}
+
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
 }
 
 fn hint(error: &LabError) -> &'static str {

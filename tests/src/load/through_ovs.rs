@@ -11,17 +11,18 @@
 //! controllers and pipelines compare. Apart from it is how Sextant is meant to be deployed.
 
 use super::bench::{Bench, Contender, Course, stopped};
+use super::ovn_cloud;
 use super::packets::{Asker, advertisement};
 use super::place::{Both, ControllerPlace};
 use super::rig::asker;
 use super::trivial;
 use crate::api::Api;
-use crate::cloud::{Port, PortSpec, SubnetSpec};
+use crate::cloud::{Network, Port, PortSpec, SubnetSpec};
 use crate::error::LabError;
 use crate::ovn::Ovn;
 use crate::process::Process;
 use crate::tools::Tools;
-use crate::{Controller, ControllerOptions, GuestSpec, Hypervisor, Lab, LabOptions};
+use crate::{Controller, ControllerOptions, Hypervisor, Lab, LabOptions};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -147,18 +148,8 @@ fn trivial_bench(
     host.vsctl(&["set-controller", "br-int", &controller])?;
     host.ofctl(&["add-flow", "br-int", ONE_FLOW])?;
     host.wait_controller("br-int")?;
-    let spec = spec(&format!("least{}", host.number()), &asker);
+    let spec = ovn_cloud::guest(&format!("least{}", host.number()), &asker);
     Bench::new(host, &spec, asker, course, None)
-}
-
-/// Something that is no port of Sextant's.
-fn spec(name: &str, asker: &Asker) -> GuestSpec {
-    let octets = asker.mac.map(|octet| format!("{octet:02x}"));
-    GuestSpec {
-        name: name.into(),
-        port_id: format!("load-{name}"),
-        mac: octets.join(":"),
-    }
 }
 
 fn sextant<'a>(
@@ -178,13 +169,7 @@ fn sextant<'a>(
 }
 
 fn start(lab: &Lab, place: ControllerPlace) -> Result<Controller, LabError> {
-    let file = lab.home().join("load.toml");
-    std::fs::write(&file, CONFIGURATION)
-        .map_err(LabError::io(format!("write {}", file.display())))?;
-    let options = ControllerOptions {
-        args: vec![format!("--config={}", file.display())],
-        ..ControllerOptions::default()
-    };
+    let options = unhindered(lab)?;
     match place {
         ControllerPlace::Apart => lab.start_controller(options),
         ControllerPlace::Together => {
@@ -193,14 +178,31 @@ fn start(lab: &Lab, place: ControllerPlace) -> Result<Controller, LabError> {
     }
 }
 
+/// A controller that holds no guest back.
+pub(super) fn unhindered(lab: &Lab) -> Result<ControllerOptions, LabError> {
+    let file = lab.home().join("load.toml");
+    std::fs::write(&file, CONFIGURATION)
+        .map_err(LabError::io(format!("write {}", file.display())))?;
+    Ok(ControllerOptions {
+        args: vec![format!("--config={}", file.display())],
+        ..ControllerOptions::default()
+    })
+}
+
 /// A port of a network with a router.
 fn make_port(api: &Api) -> Result<Port, LabError> {
+    let network = make_network(api)?;
+    api.create_port(&network, &PortSpec::default())
+}
+
+/// A network with a router.
+pub(super) fn make_network(api: &Api) -> Result<Network, LabError> {
     let network = api.create_network("load")?;
     let subnet = SubnetSpec::with_mode("2001:db8:1::/64", "slaac");
     let subnet = api.create_subnet(&network, &subnet)?;
     let router = api.create_router("load")?;
     api.add_interface(&router, &subnet)?;
-    api.create_port(&network, &PortSpec::default())
+    Ok(network)
 }
 
 /// OVN with the same network, router and port.
@@ -218,8 +220,9 @@ impl<'a> Rival<'a> {
             mac: [0xfa, 0x16, 0x3e, 0, 0, 3],
             address: [0x2001, 0xdb8, 1, 0, 0xf816, 0x3eff, 0xfe00, 3].into(),
         };
-        let spec = spec("ovn", &asker);
-        make_ovn_port(&ovn, &spec, &asker)?;
+        let spec = ovn_cloud::guest("ovn", &asker);
+        ovn_cloud::make_network(&ovn)?;
+        ovn_cloud::make_port(&ovn, &spec, &asker)?;
         let controller = ovn.start_controller(host)?;
         let pid = controller.pid();
         let bench = Bench::new(host, &spec, asker, course, Some(pid))?;
@@ -229,27 +232,4 @@ impl<'a> Rival<'a> {
             _daemons: (ovn, controller),
         })
     }
-}
-
-/// A port that is held to its addresses, as Sextant's are.
-fn make_ovn_port(ovn: &Ovn, guest: &GuestSpec, asker: &Asker) -> Result<(), LabError> {
-    let port = guest.port_id.as_str();
-    let addresses = format!("{} {}", guest.mac, asker.address);
-    let router_port = [
-        "lrp-add load to-net fa:16:3e:00:00:fe 2001:db8:1::1/64",
-        "set logical_router_port to-net ipv6_ra_configs:address_mode=slaac",
-        "lsp-add net to-load",
-        "lsp-set-type to-load router",
-        "lsp-set-addresses to-load router",
-        "lsp-set-options to-load router-port=to-net",
-    ];
-    let mut words = vec!["ls-add", "net", "--", "lr-add", "load"];
-    for command in router_port {
-        words.push("--");
-        words.extend(command.split(' '));
-    }
-    words.extend(["--", "lsp-add", "net", port]);
-    words.extend(["--", "lsp-set-addresses", port, &addresses]);
-    words.extend(["--", "lsp-set-port-security", port, &addresses]);
-    ovn.nbctl(&words).map(drop)
 }
