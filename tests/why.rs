@@ -137,7 +137,11 @@ fn wrong_in_the_guest(world: &World, plugged: &Plugged) -> Outcome {
     faults::plug_in(host, guest, id)?;
     bad(world, id, "has sent nothing")?;
     faults::set_link(guest, "up")?;
-    bad(world, id, "another MAC or address")
+    bad(world, id, "another MAC or address")?;
+    // What was dropped before it was mended is over.
+    faults::set_mac(guest, &plugged.port.mac)?;
+    faults::set_link(guest, "up")?;
+    good(world, id)
 }
 
 /// Its interface is down from the start.

@@ -5,7 +5,7 @@ mod timestamp;
 pub(crate) use timestamp::rfc3339;
 
 use sextant_responders::host::Time;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Seconds since 1970.
 pub(crate) fn now() -> i64 {
@@ -21,6 +21,11 @@ pub(crate) fn time() -> Time {
         instant: tokio::time::Instant::now().into_std(),
         unix: now(),
     }
+}
+
+/// Waits, on a thread beside the runtime, which has the clock.
+pub(crate) fn pause(time: Duration) {
+    tokio::runtime::Handle::current().block_on(tokio::time::sleep(time));
 }
 
 /// A time in UTC, such as `2026-11-23T16:39:23.000000Z`, in seconds since 1970, fractions left out. `None` if it is not

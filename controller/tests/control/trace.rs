@@ -237,3 +237,28 @@ async fn a_flow_is_explained_by_the_same_names() {
     );
     assert!(said.out.contains(&serves), "{}{}", said.out, said.err);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn options_may_stand_anywhere() {
+    let [app, packet] = ["app", "tcp to web port 22"];
+    let mut answers = Vec::new();
+    for (number, words) in [
+        [app, packet, "--length", "70"],
+        [app, "--length", "70", packet],
+        ["--length", "70", app, packet],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let said = trace(named(), &format!("order-{number}"), words).await;
+        assert!(said.success, "{}", said.err);
+        answers.push(said.out);
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "{answers:#?}");
+    let said = trace(named(), "loose", &["app", "--length", "70", "tcp", "to"]).await;
+    assert!(!said.success, "{}", said.out);
+    let said = trace(named(), "no-command", &["app", packet, "--switch"]).await;
+    let wanted = "a value is required for '--switch";
+    assert!(said.err.contains(wanted), "{}", said.err);
+}

@@ -78,10 +78,11 @@ fn hypervisors(known: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
     let facts = &snapshot.facts;
     let all = facts.chassis();
     if all.is_empty() {
-        return Some(Finding::bad(
+        return Some(Finding::hint(
             CHECK,
-            "None has joined.",
-            "on each: ovs-vsctl set-manager, docs/guides/hypervisors.md",
+            "None has joined yet.",
+            "on each: ovs-vsctl set open_vswitch . external_ids:sextant-encap-ip=ADDRESS -- set-manager \
+             tcp:[CONTROLLER]:6640, as docs/guides/hypervisors.md has it",
         ));
     }
     let mut lost: BTreeSet<&ChassisId> = BTreeSet::new();

@@ -27,21 +27,18 @@ use steps::follow;
 /// Options of `trace`.
 #[derive(Clone, Debug, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[command(allow_missing_positional = true)]
+#[command(override_usage = "sextant trace [OPTIONS] [PORT] PACKET")]
 pub struct TraceVerb {
-    /// The port whose guest sends it: its id, its name, one of its addresses, or its MAC.
-    #[arg(value_name = "PORT")]
-    #[serde(default)]
-    pub port: Option<String>,
-    /// The packet: 'icmp6 to ADDRESS', 'tcp to web2 port 443', 'udp from ADDRESS to ADDRESS port 53'. Other fields are
-    /// written as ovs-ofctl writes a match: 'icmp6,dl_dst=…,ipv6_dst=…,icmp_type=128'. Fields that are not given are 0, the
-    /// hop limit is 64.
+    /// The port whose guest sends the packet (its id, its name, one of its addresses, or its MAC), and the packet:
+    /// 'icmp6 to ADDRESS', 'tcp to web2 port 443', 'udp from ADDRESS to ADDRESS port 53'. Other fields are written as
+    /// ovs-ofctl writes a match: 'icmp6,dl_dst=…,ipv6_dst=…,icmp_type=128'. Fields that are not given are 0, the hop limit is
+    /// 64. The port is left out where --from or the packet's in_port says where it comes in.
     ///
     /// From a guest's port, source MAC and source address are the port's unless given. After 'to', the destination's MAC is
     /// the one that the guest would find: the neighbor's, or the router's. Name the protocol before its fields:
     /// tcp6,tp_dst=80.
-    #[arg(value_name = "PACKET")]
-    pub packet: String,
+    #[arg(value_names = ["PORT", "PACKET"], num_args = 1..=2, required = true)]
+    pub words: Vec<String>,
     /// Where it comes in. port/UUID: a guest sends it. tunnel/NAME: that hypervisor sends it (give tun_id).
     /// physical/NAME: a physical network. Default: the packet's in_port.
     #[arg(long, value_name = "KIND/ID")]
@@ -60,10 +57,10 @@ pub struct TraceVerb {
     #[serde(skip)]
     pub flows: bool,
     /// Have the real switch follow the packet, too, and mark where it does otherwise than Sextant's flows. COMMAND runs
-    /// ovs-appctl where the hypervisor is: 'ssh hv2 ovs-appctl'; {} in it stands for the hypervisor's name. Alone:
-    /// ovs-appctl on this machine. It is split at blanks, and no shell reads it.
+    /// ovs-appctl where the hypervisor is: 'ssh hv2 ovs-appctl', or 'ovs-appctl' on this machine; {} in it stands for the
+    /// hypervisor's name. It is split at blanks, and no shell reads it.
     // Only who asks can run it.
-    #[arg(long, value_name = "COMMAND", num_args = 0..=1, default_missing_value = "ovs-appctl")]
+    #[arg(long, value_name = "COMMAND")]
     #[serde(skip)]
     pub switch: Option<String>,
 }
@@ -259,8 +256,20 @@ fn unfit(error: impl ToString) -> VerbError {
 }
 
 impl TraceVerb {
+    /// The port, if it is named, and the packet. Options may stand between them.
+    fn port_and_packet(&self) -> Result<(Option<&str>, &str), VerbError> {
+        match &self.words[..] {
+            [packet] => Ok((None, packet)),
+            [port, packet] => Ok((Some(port), packet)),
+            words => Err(VerbError::Unfit(format!(
+                "a port and a packet are to be named, not {} words: put the packet in quotes",
+                words.len()
+            ))),
+        }
+    }
+
     fn way_in(&self, snapshot: &Snapshot) -> Result<Option<WayIn>, VerbError> {
-        match (&self.port, &self.from) {
+        match (self.port_and_packet()?.0, &self.from) {
             (Some(_), Some(_)) => Err(VerbError::Unfit(
                 "the packet comes in by the port or by --from: name one of them".to_owned(),
             )),
@@ -275,7 +284,7 @@ impl TraceVerb {
             None => None,
         };
         let arrival = Arrival::new(
-            &self.packet,
+            self.port_and_packet()?.1,
             self.way_in(snapshot)?.as_ref(),
             chassis,
             snapshot,

@@ -11,6 +11,7 @@ use rust_openflow::multipart::{FlowStats, FlowStatsRequest};
 use rust_openflow::{Field, Match};
 use sextant_flows::pipeline::Stage;
 use sextant_model::{Binding, Direction, IpVersion, Ipv6Mode};
+use std::time::Duration;
 
 /// What came in from a guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,20 +22,62 @@ pub(super) struct Sent {
     own: Option<u64>,
     /// For how many seconds they are counted.
     seconds: u32,
+    /// How many were dropped while this was looked at, for [`LOOK`]. `None`: it was not, or the flows are new since.
+    dropped_lately: Option<u64>,
 }
 
-/// Asks the switch for what the guest sent.
+/// How long it is looked whether packets are still dropped.
+const LOOK: Duration = Duration::from_secs(2);
+
+impl Sent {
+    /// How many packets did not pass guard.
+    fn dropped(&self) -> u64 {
+        let passed = self.own.unwrap_or(self.packets);
+        self.packets.saturating_sub(passed)
+    }
+
+    /// Whether some packets pass, and too many do not.
+    fn is_mixed(&self) -> bool {
+        let dropped = self.dropped();
+        dropped < self.packets && dropped * 4 > self.packets
+    }
+
+    /// With what a reading [`LOOK`] later adds.
+    fn and_later(self, later: &Self) -> Self {
+        let goes_on = later.seconds >= self.seconds && later.own.is_some();
+        let dropped_lately = goes_on.then(|| later.dropped().saturating_sub(self.dropped()));
+        Self {
+            dropped_lately,
+            ..*later
+        }
+    }
+}
+
+/// Asks the switch for what the guest sent. Counters do not tell when: where many packets were dropped, they are read again
+/// after a while, so that what is over is not taken for what goes on.
 pub(super) fn sent(
     known: &OperatorView,
     binding: Option<&Binding>,
 ) -> Option<Result<Sent, NoCounters>> {
     let binding = binding?;
+    let ofport = binding.ofport?;
+    Some(read(known, binding, ofport).and_then(|sent| {
+        if !sent.is_mixed() {
+            return Ok(sent);
+        }
+        clock::pause(LOOK);
+        let later = read(known, binding, ofport)?;
+        Ok(sent.and_later(&later))
+    }))
+}
+
+fn read(known: &OperatorView, binding: &Binding, ofport: u16) -> Result<Sent, NoCounters> {
     let from_guest = FlowStatsRequest {
-        matches: Match::new().with(Field::IN_PORT, binding.ofport?),
+        matches: Match::new().with(Field::IN_PORT, ofport),
         ..FlowStatsRequest::all()
     };
-    let flows = known.counters.ask(&binding.chassis, from_guest);
-    Some(flows.map(|flows| counted(&flows)))
+    let flows = known.counters.ask(&binding.chassis, from_guest)?;
+    Ok(counted(&flows))
 }
 
 fn counted(flows: &[FlowStats]) -> Sent {
@@ -52,6 +95,7 @@ fn counted(flows: &[FlowStats]) -> Sent {
         packets: classify.iter().map(|flow| flow.packets).sum(),
         own: is_whole.then(|| guard.iter().map(|flow| flow.packets).sum()),
         seconds,
+        dropped_lately: None,
     }
 }
 
@@ -86,22 +130,22 @@ fn traffic(case: &Case<'_>, sent: &Result<Sent, NoCounters>) -> Finding {
         }
     };
     let Sent {
-        packets,
-        own,
-        seconds,
+        packets, seconds, ..
     } = *sent;
     let mac = port.mac_address;
-    let fewest_passed = own.unwrap_or(packets);
-    match packets.saturating_sub(fewest_passed) {
+    match sent.dropped() {
         _ if packets == 0 && seconds < LEAST => Finding::unclear(
             CHECK,
-            format!("Its flows are there for {seconds} s only, and the guest has sent nothing since."),
+            format!(
+                "Its flows are there for {seconds} s only, and the guest has sent nothing since."
+            ),
             "ask again in a few seconds".to_owned(),
         ),
         _ if packets == 0 => Finding::bad(
             CHECK,
             format!("The guest has sent nothing in {seconds} s."),
-            "look at its console: does it run, is its interface up, has it the right driver?".to_owned(),
+            "look at its console: does it run, is its interface up, has it the right driver?"
+                .to_owned(),
         ),
         dropped if dropped == packets => Finding::bad(
             CHECK,
@@ -115,14 +159,36 @@ fn traffic(case: &Case<'_>, sent: &Result<Sent, NoCounters>) -> Finding {
                 port.id
             ),
         ),
-        dropped if dropped * 4 > packets => Finding::hint(
+        dropped if sent.is_mixed() => some_dropped(sent, dropped),
+        _ => Finding::good(
             CHECK,
-            format!(
-                "{dropped} of the {packets} packets that the guest sent in {seconds} s were dropped in guard: not from its MAC or addresses."
-            ),
-            "ask again: where their number stays, that is over. Else in the guest: ip address, and compare with the port's addresses and allowed_address_pairs".to_owned(),
+            format!("It sent {packets} packets in {seconds} s from its MAC and addresses."),
         ),
-        _ => Finding::good(CHECK, format!("It sent {packets} packets in {seconds} s from its MAC and addresses.")),
+    }
+}
+
+/// What goes on is worth a look. What is over is told.
+fn some_dropped(sent: &Sent, dropped: u64) -> Finding {
+    const CHECK: &str = "guest";
+    let Sent {
+        packets, seconds, ..
+    } = *sent;
+    let dropped = format!(
+        "{dropped} of the {packets} packets that the guest sent in {seconds} s were dropped in guard: not from its MAC or \
+         addresses."
+    );
+    let looked = LOOK.as_secs();
+    match sent.dropped_lately {
+        Some(0) => Finding::note(
+            CHECK,
+            format!("{dropped} None of them in the last {looked} s."),
+        ),
+        Some(lately) => Finding::hint(
+            CHECK,
+            format!("{dropped} It goes on: {lately} in the last {looked} s."),
+            "in the guest: ip address, and compare with the port's addresses and allowed_address_pairs",
+        ),
+        None => Finding::hint(CHECK, dropped, "ask again in a few seconds"),
     }
 }
 
@@ -367,9 +433,34 @@ mod tests {
             packets: 10,
             own,
             seconds: 60,
+            dropped_lately: None,
         };
         assert_eq!(counted(60), expected(Some(7)));
         assert_eq!(counted(59), expected(Some(7)));
         assert_eq!(counted(20), expected(None), "an address was added");
+    }
+
+    #[test]
+    fn drops_that_are_over_ask_for_nothing() {
+        let reading = |packets, own, seconds| Sent {
+            packets,
+            own,
+            seconds,
+            dropped_lately: None,
+        };
+        let earlier = reading(10, Some(4), 60);
+        assert!(earlier.is_mixed());
+        let found = |later: &Sent| some_dropped(&earlier.and_later(later), later.dropped());
+        let over = found(&reading(15, Some(9), 62));
+        assert_eq!(over.advice, None, "{over:?}");
+        assert!(
+            over.says.contains("None of them in the last 2 s"),
+            "{over:?}"
+        );
+        let goes_on = found(&reading(15, Some(6), 62));
+        assert!(goes_on.says.contains("It goes on: 3 in"), "{goes_on:?}");
+        assert!(goes_on.advice.is_some(), "{goes_on:?}");
+        let anew = found(&reading(3, Some(0), 1));
+        assert!(anew.advice.is_some(), "its flows are new: {anew:?}");
     }
 }
