@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 
 /// What Prometheus itself adds to each sample that it scrapes.
 const SCRAPED: &[&str] = &["instance", "job"];
-/// Metrics of Prometheus's own, and those that its library adds to Sextant's.
+/// Metrics of Prometheus's own, of node_exporter, and those that Prometheus's library adds to Sextant's.
 const FOREIGN: &[&str] = &[
+    "node_nf_conntrack_entries",
+    "node_nf_conntrack_entries_limit",
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",

@@ -40,7 +40,10 @@ const GROUPING: &[&str] = &[
     "group_right",
 ];
 
-/// Every metric that begins with `sextant_`, and every name, known or not, before braces.
+/// What metrics begin with: Sextant's, and those of node_exporter.
+const EXPORTERS: [&str; 2] = ["sextant_", "node_"];
+
+/// Every metric that begins so, and every name, known or not, before braces.
 pub(crate) fn selectors(expr: &str) -> Result<Vec<Selector>, String> {
     selectors_of(&tokens(expr)?)
 }
@@ -97,7 +100,7 @@ fn selectors_of(tokens: &[Token]) -> Result<Vec<Selector>, String> {
                 metric: word.clone(),
                 matchers: matchers(&tokens[at + 2..])?,
             }),
-            Token::Word(word) if word.starts_with("sextant_") => found.push(Selector {
+            Token::Word(word) if is_exported(word) => found.push(Selector {
                 metric: word.clone(),
                 matchers: Vec::new(),
             }),
@@ -108,6 +111,10 @@ fn selectors_of(tokens: &[Token]) -> Result<Vec<Selector>, String> {
         }
     }
     Ok(found)
+}
+
+fn is_exported(word: &str) -> bool {
+    EXPORTERS.iter().any(|exporter| word.starts_with(exporter))
 }
 
 /// What stands between an opening brace, which is taken already, and its end.
