@@ -13,7 +13,7 @@ fn begin(world: &World, words: &[&str]) -> Result<Process, Failure> {
     let (binary, socket) = (binary.to_string_lossy(), socket.to_string_lossy());
     let words = [&[&*binary, "capture"], words, &["--socket", &socket]].concat();
     let process = world.lab.spawn_in_ctl(&words)?;
-    await_flows(world, 4)?;
+    await_flows(world, 5)?;
     Ok(process)
 }
 
@@ -72,6 +72,26 @@ fn directions(file: &Path) -> Result<Vec<(String, String)>, Failure> {
 
 fn file(world: &World, name: &str) -> PathBuf {
     world.lab.home().join(name)
+}
+
+/// A broadcast in VLAN 7, of an EtherType for experiments.
+const TAGGED: &str = r#"
+import socket
+frame = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+frame.bind(("eth0", 0))
+mac = open("/sys/class/net/eth0/address").read().strip().replace(":", "")
+frame.send(bytes.fromhex("ff" * 6 + mac + "81000007" + "88b5") + bytes(46))
+"#;
+
+/// What the guest sends with a tag is captured, though nobody gets it.
+fn tagged(from: &Plugged, file: &Path) -> Outcome {
+    from.guest.run(&["python3", "-c", TAGGED])?;
+    let tagged = ["tshark", "-n", "-Y", "vlan.id == 7", "-r"];
+    wait_for("a frame with its tag", SOON, || match read(&tagged, file) {
+        Ok(frames) if !frames.is_empty() => Ok(()),
+        other => Err(format!("{other:?}")),
+    })?;
+    Ok(())
 }
 
 fn ping(from: &Plugged, words: &[&str]) -> Outcome {
@@ -133,6 +153,8 @@ fn what_a_guest_sends_and_gets_is_captured_and_nothing_is_left_behind() -> Outco
     let text = read(&["tcpdump", "-n", "-r"], &both)?;
     assert!(text.contains("ICMP6, echo request"), "{text}");
     assert!(text.contains("ICMP6, router advertisement"), "{text}");
+
+    tagged(one, &both)?;
 
     // Who leaves takes the flows along.
     capture.interrupt(SOON)?;

@@ -1,7 +1,7 @@
 //! Copies of the frames of ports that somebody captures: as the guest sent them, and as the guest gets them.
 //!
 //! Such a port has flows above those of all ports, at the entrance and where frames leave. They send a copy up and go on as the
-//! flows below would. A port that nobody captures has none of them.
+//! flows below would. One more sends up what no guest may send, and drops it. A port that nobody captures has none of them.
 
 use super::guest;
 use crate::flow::Flow;
@@ -37,6 +37,10 @@ pub(crate) fn port(view: &View<'_>, network: &Network, port: &Port, ofport: u16)
         priority: classify::CAPTURED,
         ..flow.copy_up_first(from_guest.clone(), meter)
     });
+    // No guest may send with a tag: that is dropped, and who looks for the reason wants to see it.
+    let tagged = Match::new().with(Field::IN_PORT, ofport);
+    let tagged = Flow::new(Stage::Classify, classify::CAPTURED_IN_VAIN, tagged)
+        .copy_up_first(from_guest.clone(), meter);
     let delivered = Match::new().holding(OUTPUT, ofport);
     let answered = Match::new()
         .with(Field::IN_PORT, ofport)
@@ -46,5 +50,5 @@ pub(crate) fn port(view: &View<'_>, network: &Network, port: &Port, ofport: u16)
         out.apply(vec![OUTPUT.output()])
             .copy_up_first(to_guest.clone(), meter)
     });
-    sent.chain(taken).collect()
+    sent.chain([tagged]).chain(taken).collect()
 }

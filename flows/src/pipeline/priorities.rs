@@ -72,6 +72,8 @@ priorities! {
         CAPTURED = 105;
         /// What comes in by a port.
         PORT = 100;
+        /// What else comes in by a port that is captured, and is dropped.
+        CAPTURED_IN_VAIN = 95;
     }
     tunnel [TunnelIpv6, TunnelIpv4] {
         /// From the endpoint of a hypervisor that may send here.
