@@ -33,9 +33,9 @@ deb: ## a Debian package of a release build, and one of its debug symbols, in ta
 	$(CARGO) build --profile dist --locked -p sextant
 	@packaging/build $(TARGET)/dist/sextant $(TARGET)/debian
 
+# The program is built with the tests: by itself its dependencies would have other features, and be compiled once more.
 test: ## every test, those on real Open vSwitch (some on a kernel's, in a VM) and with the real openstack command included
 	@scripts/setup build packages browser package venv keystone cloud-init nextest vm
-	$(CARGO) build --locked -p sextant
 	@rm -f $(TARGET)/nextest/default/junit.xml
 	SEXTANT_BIN=$(TARGET)/debug/sextant $(CARGO) nextest run --locked --workspace $(RUNNER); ended=$$?; \
 		scripts/failures $(TARGET)/nextest/default/junit.xml; exit $$ended
