@@ -90,6 +90,7 @@ bench: ## benchmarks, then load on the whole controller: over loopback, on its A
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-fleet --hypervisors 10,100
 	SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-fleet --controllers 3 --hypervisors 100
 	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-ovs
+	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-ovs --dhcpv6
 	@$(SUDO) env SEXTANT_BIN=$(TARGET)/release/sextant $(TARGET)/release/load-ovs --operations
 
 fuzz: ## every fuzz target for SECONDS_EACH seconds (60), and what each reached

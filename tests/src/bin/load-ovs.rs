@@ -1,10 +1,11 @@
-//! How many Router Solicitations a second a guest gets answered through a real Open vSwitch, by
+//! How many Router Solicitations, or Solicits of DHCPv6, a second a guest gets answered through a real Open vSwitch, by
 //! Sextant, by OVN, and by the least that a controller can be. And what guests notice when
 //! Sextant and OVN are killed and started again.
 
 use clap::Parser;
 use sextant_lab::load::{
-    Comparison, Contender, Course, RestartCourse, Restarts, compare, milliseconds, restart, say,
+    Comparison, Contender, Course, Question, RestartCourse, Restarts, compare, milliseconds,
+    restart, say,
 };
 use sextant_lab::{LabError, MissingTool};
 use std::process::ExitCode;
@@ -22,9 +23,12 @@ lost: of the echoes between two hypervisors all the while. written: of the flows
 anew. answers: from the start of the first process until a Router Solicitation is answered, the median and the longest.\n\
 Each has two hypervisors with Open vSwitch, which tries to connect to a controller on another host once a second.";
 
-/// Router Solicitations through a real Open vSwitch, in a lab of network namespaces (needs root).
+/// Guests' questions through a real Open vSwitch, in a lab of network namespaces (needs root).
 #[derive(Debug, Parser)]
 struct Options {
+    /// Guests ask for a lease by DHCPv6, rather than for routers.
+    #[arg(long)]
+    dhcpv6: bool,
     /// Seconds that each controller is measured.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
@@ -38,7 +42,7 @@ struct Options {
     #[arg(long)]
     without_ovn: bool,
     /// Kills and starts control planes, rather than to measure answers.
-    #[arg(long, conflicts_with_all = ["seconds", "turns", "window"])]
+    #[arg(long, conflicts_with_all = ["dhcpv6", "seconds", "turns", "window"])]
     operations: bool,
     /// How often each is killed.
     #[arg(long, requires = "operations", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=100))]
@@ -61,7 +65,12 @@ fn main() -> ExitCode {
 }
 
 fn measure(options: &Options) -> Result<(), LabError> {
+    let question = match options.dhcpv6 {
+        true => Question::Solicit,
+        false => Question::RouterSolicitation,
+    };
     let comparison = compare(Course {
+        question,
         time: Duration::from_secs(options.seconds),
         turns: options.turns,
         window: options.window.into(),

@@ -13,6 +13,8 @@ const SOON: Duration = Duration::from_secs(30);
 /// How to measure.
 #[derive(Clone, Copy, Debug)]
 pub struct Course {
+    /// What guests ask.
+    pub question: Question,
     /// How long each is measured.
     pub time: Duration,
     /// In how many turns.
@@ -26,7 +28,7 @@ pub struct Course {
 /// A controller, and how it did.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Contender {
-    /// Flow tables that a solicitation is looked up in before it goes up.
+    /// Flow tables that a question is looked up in before it goes up.
     pub lookups: usize,
     /// What the guest saw.
     pub asked: Asked,
@@ -79,7 +81,7 @@ pub(super) struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// A guest that has had its first answer, and takes no notice of more.
+    /// A guest that takes no notice of advertisements once it has had the one that it waits for.
     pub(super) fn new(
         host: &'a Hypervisor,
         spec: &GuestSpec,
@@ -89,7 +91,9 @@ impl<'a> Bench<'a> {
     ) -> Result<Self, LabError> {
         let guest = host.add_guest(spec)?;
         guest.wait_link_local(SOON)?;
-        guest.wait_default_route(SOON)?;
+        if course.question == Question::RouterSolicitation {
+            guest.wait_default_route(SOON)?;
+        }
         let deaf = format!("ipv6/conf/{DEVICE}/accept_ra");
         guest.namespace().sysctl(&[(deaf.as_str(), "0")])?;
         let mut bench = Self {
@@ -117,6 +121,7 @@ impl<'a> Bench<'a> {
     pub(super) fn take_turn(&mut self) -> Result<(), LabError> {
         let before = self.spent()?;
         let Course {
+            question,
             time,
             turns,
             window,
@@ -124,8 +129,8 @@ impl<'a> Bench<'a> {
         } = self.course;
         let time = time / u32::from(turns.max(1));
         let namespace = self.guest.namespace();
-        let asking = namespace.enter(|| ask(&self.asker, time, window))?;
-        let asked = asking.map_err(LabError::io("ask for routers"))?;
+        let asking = namespace.enter(|| ask(&self.asker, question, time, window))?;
+        let asked = asking.map_err(LabError::io("ask from within a guest"))?;
         let after = self.spent()?;
         self.contender.add(&asked, &before, &after);
         Ok(())
@@ -148,16 +153,16 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Counts the tables in what `ofproto/trace` tells of a solicitation.
+    /// Counts the tables in what `ofproto/trace` tells of a question.
     fn lookups(&self) -> Result<usize, LabError> {
         let tap = self.guest.tap();
         let found = self.host.vsctl(&["get", "interface", tap, "ofport"])?;
         let in_port = format!("in_port={}", found.stdout.trim());
-        let frame = Question::RouterSolicitation.frame(&self.asker);
+        let frame = self.course.question.frame(&self.asker);
         let hex: String = frame.iter().map(|octet| format!("{octet:02x}")).collect();
         let trace = ["ofproto/trace", "br-int", &in_port, &hex];
         let trace = self.host.appctl(&trace)?.stdout;
-        tables(&trace).ok_or_else(|| LabError::unexpected("the way of a solicitation", trace))
+        tables(&trace).ok_or_else(|| LabError::unexpected("the way of a question", trace))
     }
 }
 

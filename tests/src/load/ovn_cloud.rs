@@ -5,13 +5,15 @@ use crate::GuestSpec;
 use crate::error::LabError;
 use crate::ovn::Ovn;
 
-/// A network whose router advertises a /64.
-pub(super) fn make_network(ovn: &Ovn) -> Result<(), LabError> {
+/// A network whose router advertises a /64, with addresses as in `ipv6_ra_configs` (ovn-nb(5)).
+pub(super) fn make_network(ovn: &Ovn, address_mode: &str) -> Result<(), LabError> {
+    let mode =
+        format!("set logical_router_port to-net ipv6_ra_configs:address_mode={address_mode}");
     let commands = [
         "ls-add net",
         "lr-add load",
         "lrp-add load to-net fa:16:3e:00:00:fe 2001:db8:1::1/64",
-        "set logical_router_port to-net ipv6_ra_configs:address_mode=slaac",
+        &mode,
         "lsp-add net to-load",
         "lsp-set-type to-load router",
         "lsp-set-addresses to-load router",
@@ -35,6 +37,26 @@ pub(super) fn make_port(ovn: &Ovn, guest: &GuestSpec, asker: &Asker) -> Result<(
         &["--", "lsp-set-port-security", port, &addresses],
     ];
     ovn.nbctl(&words.concat()).map(drop)
+}
+
+/// The guest of a port gets its address by DHCPv6.
+pub(super) fn serve_dhcpv6(ovn: &Ovn, guest: &GuestSpec) -> Result<(), LabError> {
+    let port = guest.port_id.as_str();
+    let options = [
+        "--id=@options",
+        "create",
+        "dhcp_options",
+        r#"cidr="2001:db8:1::/64""#,
+        r#"options:server_id="fa:16:3e:00:00:fe""#,
+    ];
+    let set = [
+        "--",
+        "set",
+        "logical_switch_port",
+        port,
+        "dhcpv6_options=@options",
+    ];
+    ovn.nbctl(&[&options[..], &set].concat()).map(drop)
 }
 
 /// Something that is no port of Sextant's.

@@ -98,6 +98,23 @@ pub(crate) fn advertisement(guest: &Asker) -> Vec<u8> {
     frame((mac, router), guest.end(), (ICMPV6, 255, 2), body)
 }
 
+/// The least that answers a Solicit: both DUIDs and the address.
+pub(crate) fn advertise(guest: &Asker) -> Vec<u8> {
+    let mac = [2, 0, 0, 0, 0, 1];
+    let server = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+    let mut body = vec![0x02, 0x23, 0x02, 0x22, 0, 0, 0, 0, 2, 0x5e, 0x87, 0x7a];
+    put_option(&mut body, 1, &guest.duid());
+    put_option(&mut body, 2, &[&[0, 3, 0, 1], &mac[..]].concat());
+    let mut association = vec![0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+    let lifetimes = [0, 0, 0x0e, 0x10, 0, 0, 0x0e, 0x10];
+    let address = [&guest.address.octets()[..], &lifetimes].concat();
+    put_option(&mut association, 5, &address);
+    put_option(&mut body, 3, &association);
+    let length = u16::try_from(body.len()).unwrap_or(u16::MAX);
+    body[4..6].copy_from_slice(&length.to_be_bytes());
+    frame((mac, server), guest.end(), (UDP, 64, 6), body)
+}
+
 /// An Ethernet and an IPv6 address.
 type End = ([u8; 6], Ipv6Addr);
 
@@ -230,6 +247,11 @@ mod tests {
             assert!(question.check(&GUEST, &frame).is_err());
             assert!(question.check(&GUEST, &[0; 20]).is_err());
         }
+    }
+
+    #[test]
+    fn the_least_advertise_is_an_answer() {
+        assert_eq!(Question::Solicit.check(&GUEST, &advertise(&GUEST)), Ok(()));
     }
 
     #[test]

@@ -205,7 +205,7 @@ fn start_sextant<'a>(
     for host in hosts {
         host.join("vxlan")?;
     }
-    let network = through_ovs::make_network(lab.api())?;
+    let network = through_ovs::make_network(lab.api(), "slaac")?;
     let ports = ["asking", "asked"].map(|name| {
         let port = lab.api().create_port(&network, &PortSpec::default())?;
         let spec = port.guest(name);
@@ -221,7 +221,7 @@ fn start_ovn<'a>(
     hosts: &'a [Hypervisor],
 ) -> Result<Stage<'a, OvnPlane<'a>>, LabError> {
     let ovn = Ovn::start(lab)?;
-    ovn_cloud::make_network(&ovn)?;
+    ovn_cloud::make_network(&ovn, "slaac")?;
     let ports = [(4, "ovn-asking"), (5, "ovn-asked")].map(|(number, name)| {
         let asker = Asker {
             mac: [0xfa, 0x16, 0x3e, 0, 0, number],

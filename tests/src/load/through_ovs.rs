@@ -1,4 +1,4 @@
-//! Router Solicitations through a real Open vSwitch: a guest asks, its answers come back to it.
+//! Router Solicitations, or Solicits of DHCPv6, through a real Open vSwitch: a guest asks, its answers come back to it.
 //!
 //! The switch spends many times more on a packet than a controller. So two things count. How close does Sextant, with
 //! its pipeline before the punt, come to a controller that does nothing and has one flow? How far behind is OVN? Each
@@ -12,7 +12,7 @@
 
 use super::bench::{Bench, Contender, Course, stopped};
 use super::ovn_cloud;
-use super::packets::{Asker, advertisement};
+use super::packets::{Asker, Question, advertise, advertisement};
 use super::place::{Both, ControllerPlace};
 use super::rig::asker;
 use super::trivial;
@@ -29,7 +29,6 @@ use std::time::Duration;
 const SOON: Duration = Duration::from_secs(30);
 /// No guest is to be held back.
 const CONFIGURATION: &str = "[punt]\nrate = 10000000\nburst = 10000000\n";
-const ONE_FLOW: &str = "table=0,priority=1,icmp6,icmp_type=133,actions=CONTROLLER:65535";
 /// Where the least controller listens, beside Sextant.
 const TRIVIAL_PORT: u16 = 6654;
 /// The thread of ovn-controller that answers packets.
@@ -91,7 +90,10 @@ fn beside_trivial(
         mac: [0xfa, 0x16, 0x3e, 0, 0, 2],
         address: [0x2001, 0xdb8, 1, 0, 0xf816, 0x3eff, 0xfe00, 2].into(),
     };
-    let frame = Bytes::from(advertisement(&asker));
+    let frame = Bytes::from(match course.question {
+        Question::RouterSolicitation => advertisement(&asker),
+        Question::Solicit => advertise(&asker),
+    });
     std::thread::scope(|scope| {
         let frame = &frame;
         let serving = ControllerPlace::ALL.map(|place| {
@@ -146,7 +148,12 @@ fn trivial_bench(
     host.vsctl(&[&bridge[..], &kind[..]].concat())?;
     let controller = format!("tcp:[{}]:{TRIVIAL_PORT}", place.address());
     host.vsctl(&["set-controller", "br-int", &controller])?;
-    host.ofctl(&["add-flow", "br-int", ONE_FLOW])?;
+    let matches = match course.question {
+        Question::RouterSolicitation => "icmp6,icmp_type=133",
+        Question::Solicit => "udp6,tp_dst=547",
+    };
+    let flow = format!("table=0,priority=1,{matches},actions=CONTROLLER:65535");
+    host.ofctl(&["add-flow", "br-int", &flow])?;
     host.wait_controller("br-int")?;
     let spec = ovn_cloud::guest(&format!("least{}", host.number()), &asker);
     Bench::new(host, &spec, asker, course, None)
@@ -161,7 +168,7 @@ fn sextant<'a>(
     let host = lab.hypervisor(*SEXTANT_HOSTS.at(place));
     host.join_under(&[place.address()], &host.endpoint().to_string(), "vxlan")?;
     let api = Api::of(place.namespace(lab, host), place.address())?;
-    let port = make_port(&api)?;
+    let port = make_port(&api, subnet_mode(course.question))?;
     let asker = asker(&port.mac, &port.addresses)?;
     let pid = controller.pid().ok_or_else(|| stopped("controller"))?;
     let guest = port.guest(&format!("asker{}", host.number()));
@@ -189,16 +196,24 @@ pub(super) fn unhindered(lab: &Lab) -> Result<ControllerOptions, LabError> {
     })
 }
 
+/// How guests get the address that they ask for.
+fn subnet_mode(question: Question) -> &'static str {
+    match question {
+        Question::RouterSolicitation => "slaac",
+        Question::Solicit => "dhcpv6-stateful",
+    }
+}
+
 /// A port of a network with a router.
-fn make_port(api: &Api) -> Result<Port, LabError> {
-    let network = make_network(api)?;
+fn make_port(api: &Api, mode: &str) -> Result<Port, LabError> {
+    let network = make_network(api, mode)?;
     api.create_port(&network, &PortSpec::default())
 }
 
 /// A network with a router.
-pub(super) fn make_network(api: &Api) -> Result<Network, LabError> {
+pub(super) fn make_network(api: &Api, mode: &str) -> Result<Network, LabError> {
     let network = api.create_network("load")?;
-    let subnet = SubnetSpec::with_mode("2001:db8:1::/64", "slaac");
+    let subnet = SubnetSpec::with_mode("2001:db8:1::/64", mode);
     let subnet = api.create_subnet(&network, &subnet)?;
     let router = api.create_router("load")?;
     api.add_interface(&router, &subnet)?;
@@ -221,8 +236,14 @@ impl<'a> Rival<'a> {
             address: [0x2001, 0xdb8, 1, 0, 0xf816, 0x3eff, 0xfe00, 3].into(),
         };
         let spec = ovn_cloud::guest("ovn", &asker);
-        ovn_cloud::make_network(&ovn)?;
+        match course.question {
+            Question::RouterSolicitation => ovn_cloud::make_network(&ovn, "slaac")?,
+            Question::Solicit => ovn_cloud::make_network(&ovn, "dhcpv6_stateful")?,
+        }
         ovn_cloud::make_port(&ovn, &spec, &asker)?;
+        if course.question == Question::Solicit {
+            ovn_cloud::serve_dhcpv6(&ovn, &spec)?;
+        }
         let controller = ovn.start_controller(host)?;
         let pid = controller.pid();
         let bench = Bench::new(host, &spec, asker, course, Some(pid))?;
