@@ -13,6 +13,7 @@ pub use again::Again;
 
 use crate::api::PolicyError;
 use crate::audit_file::AuditFile;
+use crate::cluster::{Cluster, Tenures};
 use crate::config::Config;
 use crate::control::{ControlSocket, SocketError};
 use crate::memory;
@@ -159,7 +160,8 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
 
     let (stop, stopping) = watch::channel(());
     let mut tasks = Tasks::new(stop);
-    let facts = memory::keep(store.clone(), remembered, refuse);
+    let tenures = tenures(cluster.as_ref());
+    let facts = memory::keep(store.clone(), tenures, metrics.clone(), remembered, refuse);
     tasks.memory.add("the keeper of facts", facts);
     let audit_file = AuditFile::open(&config.audit_file, metrics.clone())?;
     let starting = Starting {
@@ -186,6 +188,11 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let ended = tasks.finish(owner).await;
     audit_file.finish();
     ended
+}
+
+/// The hypervisors that this controller owns: all, where it is the only one.
+fn tenures(cluster: Option<&Cluster>) -> Tenures {
+    cluster.map_or(Tenures::All, |cluster| cluster.tenures().clone())
 }
 
 fn measured(config: &Config, again: &Again) -> Result<Metrics, RuntimeError> {

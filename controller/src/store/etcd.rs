@@ -24,7 +24,7 @@ pub use checkup::{ClusterCheckup, MemberCheckup, MemberStatus, check_up};
 pub use opening::EtcdError;
 pub use settings::{EtcdSettings, Password, check_endpoint};
 
-use super::{Boxed, CommitError, Precondition, Revision, Store, Watch, WatchEnded};
+use super::{Boxed, CommitError, Contact, Precondition, Revision, Store, Watch, WatchEnded};
 use crate::cluster::Live;
 use commit::Committer;
 use endpoints::ClusterMembers;
@@ -38,6 +38,7 @@ use sextant_model::{Change, ControllerName, Object};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch as signal;
+use tokio::time::Instant;
 
 /// A store in etcd.
 ///
@@ -115,7 +116,21 @@ impl Store for Etcd {
         changes: Vec<Change>,
         preconditions: Vec<Precondition>,
     ) -> Boxed<'_, Result<Revision, CommitError>> {
-        Box::pin(self.committer.commit(changes, preconditions))
+        Box::pin(self.committer.commit(changes, preconditions, None))
+    }
+
+    fn commit_until(
+        &self,
+        changes: Vec<Change>,
+        preconditions: Vec<Precondition>,
+        latest: Instant,
+    ) -> Boxed<'_, Result<Revision, CommitError>> {
+        let latest = Some(latest);
+        Box::pin(self.committer.commit(changes, preconditions, latest))
+    }
+
+    fn contact(&self) -> Contact {
+        self.freshness.contact()
     }
 
     fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>> {

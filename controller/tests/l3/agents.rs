@@ -53,6 +53,8 @@ impl Site {
         tokio::spawn(owner.run(watch, observed));
         tokio::spawn(memory::keep(
             store.clone(),
+            sextant::cluster::Tenures::All,
+            metrics.clone(),
             remembered,
             tokio::sync::mpsc::unbounded_channel().0,
         ));
