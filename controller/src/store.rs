@@ -11,7 +11,7 @@ mod measured;
 
 pub use embedded::{EMBEDDED_FILE, Embedded, FORMAT, OpenError};
 pub use etcd::{
-    ClusterCheckup, Etcd, EtcdError, EtcdSettings, MemberCheckup, MemberStatus, Password,
+    ClusterCheckup, Etcd, EtcdError, EtcdSettings, Joined, MemberCheckup, MemberStatus, Password,
     check_endpoint, check_up,
 };
 pub use measured::Measured;

@@ -87,10 +87,12 @@ impl Stored {
         if owned {
             self.owned.remove(chassis);
             self.lost.insert(chassis.clone());
-            let of_lost = self
-                .sent
-                .extract_if(.., |_, (_, of)| of.as_ref() == Some(chassis));
-            self.given_up.extend(of_lost.map(|(fact, _)| fact));
+            let given_up = &mut self.given_up;
+            self.sent.retain(|fact, (_, of)| {
+                let is_lost = of.as_ref() == Some(chassis);
+                given_up.extend(is_lost.then(|| fact.clone()));
+                !is_lost
+            });
         }
         owned
     }

@@ -54,6 +54,16 @@ pub struct Etcd {
     open: signal::Sender<()>,
 }
 
+/// A controller that joins others.
+pub struct Joined {
+    /// Who else lives.
+    pub live: signal::Receiver<Live>,
+    /// Whether this process has its name.
+    pub named: signal::Receiver<bool>,
+    /// Says that this controller lives for as long as it runs. It ends only when another process has the name.
+    pub presence: Boxed<'static, ()>,
+}
+
 impl Etcd {
     /// Opens the store under the settings' prefix. Makes it if the prefix is empty.
     ///
@@ -80,18 +90,15 @@ impl Etcd {
         filling::fill(&endpoints, &Layout::new(&settings.prefix), objects).await
     }
 
-    /// Who else lives, for as long as the future runs that comes with it. It says that this controller does, and ends only when
-    /// another one has the name.
-    pub fn join(
-        &self,
-        name: ControllerName,
-    ) -> (
-        signal::Receiver<Live>,
-        impl Future<Output = ()> + Send + use<>,
-    ) {
-        let (presence, live) =
-            ControllerPresence::new(self.endpoints.clone(), self.layout.clone(), name);
-        (live, presence.last())
+    /// The presence of a controller with this name, which listens at this place, where no other process can.
+    pub fn join(&self, name: ControllerName, place: Option<String>) -> Joined {
+        let (presence, live, named) =
+            ControllerPresence::new(self.endpoints.clone(), self.layout.clone(), name, place);
+        Joined {
+            live,
+            named,
+            presence: Box::pin(presence.last()),
+        }
     }
 
     async fn open_or(settings: &EtcdSettings, missing: IfMissing) -> Result<Self, EtcdError> {
