@@ -9,6 +9,8 @@ mod chaos;
 mod database;
 #[path = "several_controllers/failures.rs"]
 mod failures;
+#[path = "several_controllers/fences.rs"]
+mod fences;
 #[path = "several_controllers/members.rs"]
 mod members;
 #[path = "several_controllers/nova.rs"]

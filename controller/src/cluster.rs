@@ -7,7 +7,7 @@ mod order;
 mod pace;
 mod tenure;
 
-pub use tenure::{Held, Tenure, Tenures};
+pub use tenure::{Confirmed, Held, SharedTenures, Tenure, Tenures};
 
 use sextant_model::{ChassisId, ControllerName, Ownership};
 use std::collections::BTreeSet;

@@ -5,19 +5,25 @@
 //! Facts are received while others are being stored, also while the store is unavailable. Of each fact only the latest waits.
 //! So the owner of state, who sends facts and waits while the queue is full, never waits for the store: waiting facts take
 //! bounded memory, and nobody waits in a circle.
+//!
+//! Where several controllers share the store, a fact of a hypervisor belongs to the tenure in which it was observed. It is dropped
+//! once that tenure has ended (`docs/decisions/0028`).
 
 mod commit;
+mod fence;
+mod unstored;
 
+use crate::cluster::Tenures;
+use crate::metrics::Metrics;
 use crate::store::{Precondition, Store};
-use commit::FactCommitter;
-use sextant_model::{Change, ChassisId, Fact, Key, Object};
-use std::collections::BTreeMap;
+use commit::{FactCommitter, RETRY};
+use fence::Fence;
+use sextant_model::{Change, ChassisId, Key, Object};
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
+use unstored::UnstoredFacts;
 
-/// How many facts are stored at once. etcd takes 128 comparisons in a transaction unless configured: a fact has up to four, and
-/// the commit itself two.
-const AT_ONCE: usize = 30;
 /// How many batches of facts may be on their way.
 const QUEUE: usize = 64;
 
@@ -26,30 +32,56 @@ const QUEUE: usize = 64;
 pub struct FactToStore {
     /// The fact.
     pub change: Change,
-    /// The hypervisor that this controller has to own still. None if it does not own it, or the fact is of none.
-    pub owned: Option<ChassisId>,
+    /// The tenure in which it was observed. None if this controller does not own its hypervisor, or the fact is of none.
+    pub tenure: Option<FactTenure>,
     /// What has to be so under the fact's own key. What this controller itself has stored there since does not count.
     pub condition: Option<Precondition>,
+}
+
+/// The tenure in which a fact of a hypervisor was observed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactTenure {
+    /// The hypervisor.
+    pub chassis: ChassisId,
+    /// By which generation this controller owned it.
+    pub generation: u64,
+    /// What proves that the tenure has not ended.
+    pub proof: TenureProof,
+}
+
+/// What proves that a tenure has not ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TenureProof {
+    /// The lock in the hypervisor's database, and what the store says of its owner.
+    Lock,
+    /// What the store says of its owner: the hypervisor is gone, or takes no part any more.
+    Claim,
 }
 
 impl FactToStore {
     /// Stored whatever is there: nobody else stores facts.
     #[must_use]
     pub fn unconditionally(change: Change) -> Self {
-        let (owned, condition) = (None, None);
+        let (tenure, condition) = (None, None);
         Self {
             change,
-            owned,
+            tenure,
             condition,
         }
     }
 
-    /// The hypervisor of which this says that this controller owns it.
-    fn claims(&self) -> Option<&ChassisId> {
-        match &self.change {
-            Change::Put(Object::Ownership(chassis, _)) => Some(chassis),
-            Change::Put(_) | Change::Delete(_) => None,
-        }
+    /// The tenure of which this says that it has begun.
+    fn claims(&self) -> Option<&FactTenure> {
+        self.tenure.as_ref().filter(|_| self.is_claim())
+    }
+
+    /// The tenure of which the store has to say that it has begun.
+    fn rests_on(&self) -> Option<&FactTenure> {
+        self.tenure.as_ref().filter(|_| !self.is_claim())
+    }
+
+    fn is_claim(&self) -> bool {
+        matches!(self.change, Change::Put(Object::Ownership(..)))
     }
 }
 
@@ -64,85 +96,60 @@ pub fn facts() -> (Facts, mpsc::Receiver<Vec<FactToStore>>) {
     mpsc::channel(QUEUE)
 }
 
-/// Commits what it receives until all senders are gone. What waits is committed at once.
+/// Commits what it receives until all senders are gone. What waits is committed at once, but for what waits until its hypervisor's
+/// lock was confirmed.
 pub async fn keep(
     store: Arc<dyn Store>,
+    tenures: Tenures,
+    metrics: Metrics,
     mut observed: mpsc::Receiver<Vec<FactToStore>>,
     refused: Refused,
 ) {
+    let fence = Fence::new(store.clone(), tenures);
     let mut waiting = UnstoredFacts::default();
-    let mut committer = FactCommitter::new(store, refused);
-    while !waiting.is_empty() || waiting.receive(&mut observed).await {
+    let mut committer = FactCommitter::new(store, refused, metrics);
+    loop {
         while let Ok(told) = observed.try_recv() {
             waiting.add(told);
         }
-        let committed = committer.commit(waiting.take());
-        tokio::pin!(committed);
-        loop {
-            tokio::select! {
-                () = &mut committed => break,
-                Some(told) = observed.recv() => waiting.add(told),
+        let portion = waiting.take(&fence, Instant::now());
+        if portion.is_empty() {
+            match waiting.has_parked() {
+                true => tokio::select! {
+                    received = observed.recv() => match received {
+                        Some(told) => waiting.add(told),
+                        None => return,
+                    },
+                    () = fence.decided() => waiting.unpark(),
+                },
+                false => match observed.recv().await {
+                    Some(told) => waiting.add(told),
+                    None => return,
+                },
             }
+            continue;
         }
-    }
-}
-
-/// The latest of each fact that is not stored yet.
-#[derive(Debug, Default)]
-struct UnstoredFacts {
-    /// Others rest on these, so they go first.
-    claims: BTreeMap<Key, FactToStore>,
-    others: BTreeMap<Key, FactToStore>,
-    /// Others rest on what these take away, so they go last.
-    renounced: BTreeMap<Key, FactToStore>,
-}
-
-impl UnstoredFacts {
-    fn is_empty(&self) -> bool {
-        self.claims.is_empty() && self.others.is_empty() && self.renounced.is_empty()
-    }
-
-    fn add(&mut self, told: Vec<FactToStore>) {
-        for told in told {
-            let key = told.change.key();
-            let is_claim = matches!(key, Key::Fact(Fact::Ownership(_)));
-            let to = match (is_claim, told.claims()) {
-                (false, _) => &mut self.others,
-                (true, Some(_)) => {
-                    self.renounced.remove(&key);
-                    &mut self.claims
-                }
-                (true, None) => {
-                    self.claims.remove(&key);
-                    &mut self.renounced
-                }
-            };
-            to.insert(key, told);
-        }
-    }
-
-    /// Some of them. The others wait.
-    fn take(&mut self) -> Vec<FactToStore> {
-        let taken = std::iter::from_fn(|| {
-            let first = self.claims.pop_first();
-            let next = first.or_else(|| self.others.pop_first());
-            next.or_else(|| self.renounced.pop_first())
-        });
-        taken.map(|(_, told)| told).take(AT_ONCE).collect()
-    }
-
-    /// Waits for facts. Returns whether there may be more.
-    async fn receive(&mut self, observed: &mut mpsc::Receiver<Vec<FactToStore>>) -> bool {
-        let received = observed.recv().await;
-        let is_open = received.is_some();
-        received.into_iter().for_each(|told| self.add(told));
-        is_open
+        let committed = async {
+            let left = committer.commit(portion).await;
+            if !left.is_empty() {
+                tokio::time::sleep(RETRY).await;
+            }
+            left
+        };
+        tokio::pin!(committed);
+        let left = loop {
+            tokio::select! {
+                left = &mut committed => break left,
+                Some(told) = observed.recv() => waiting.add(told),
+                () = fence.decided() => waiting.unpark(),
+            }
+        };
+        waiting.put_back(left);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::commit::RETRY;
     use super::*;
     use crate::store::{Boxed, CommitError, Revision, Watch, WatchEnded};
     use sextant_model::PortId;
@@ -192,7 +199,9 @@ mod tests {
             commits: Mutex::default(),
         });
         let (facts, observed) = facts();
-        let keeper = tokio::spawn(keep(store.clone(), observed, mpsc::unbounded_channel().0));
+        let (metrics, refused) = (Metrics::new().unwrap(), mpsc::unbounded_channel().0);
+        let keeper = keep(store.clone(), Tenures::All, metrics, observed, refused);
+        let keeper = tokio::spawn(keeper);
         facts.send(told(0)).await.unwrap();
         tokio::time::sleep(RETRY / 2).await;
         let last = 3 * QUEUE;
@@ -203,6 +212,6 @@ mod tests {
         drop(facts);
         keeper.await.unwrap();
         let commits = store.commits.lock().unwrap().clone();
-        assert_eq!(commits, [vec![located(0)], vec![located(last)]]);
+        assert_eq!(commits, [vec![located(last)]]);
     }
 }

@@ -193,6 +193,8 @@ metrics! {
     controllers_live: IntGauge = "sextant_controllers_live" [],
     /// Hypervisors that this controller came to own, where there are several.
     takeovers: IntCounter = "sextant_takeovers_total" [],
+    /// Facts of hypervisors that were not stored, since another controller came to own the hypervisor before they were.
+    facts_dropped: IntCounter = "sextant_facts_dropped_total" [],
     /// Time from owning a hypervisor until its switch, which was connected, is as it should be, in seconds.
     takeover_seconds: Histogram = "sextant_takeover_duration_seconds" [],
     /// Connections that were refused or ended to make room, by listener (openflow, ovsdb, api, metrics, web) and reason. full: all places are taken. unidentified: too many clients have not identified themselves. origin: too many such clients are from one address. stale: the oldest such client was ended. idle: an idle client was ended for a newer one. address: one address has too many requests under way.

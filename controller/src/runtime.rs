@@ -13,6 +13,7 @@ pub use again::Again;
 
 use crate::api::PolicyError;
 use crate::audit_file::AuditFile;
+use crate::cluster::{Cluster, Tenures};
 use crate::config::Config;
 use crate::control::{ControlSocket, SocketError};
 use crate::memory;
@@ -25,6 +26,7 @@ use crate::state::{self, Owner};
 use crate::store::{CommitError, EtcdError, Measured, OpenError, Store, WatchEnded};
 use crate::tls::TlsError;
 use open_store::Opened;
+use sextant_model::{ControllerName, Key};
 use starting::{Sockets, Starting};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -52,6 +54,9 @@ pub enum RuntimeError {
     /// The store in etcd cannot be opened.
     #[error(transparent)]
     Etcd(#[from] EtcdError),
+    /// Another process has this controller's name.
+    #[error("another controller has the name {0}: each needs its own ([controllers] name)")]
+    NameTaken(ControllerName),
     /// A listener cannot be opened.
     #[error("{key} {address}: {error}")]
     Listen {
@@ -147,10 +152,8 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let (refuse, refused) = mpsc::unbounded_channel();
     let history = PortHistory::default();
     let owner = Owner::new(config.settings(), publish, remember, metrics.clone());
-    let mut owner = owner.with_history(history.clone());
-    if let Some(cluster) = &cluster {
-        owner = owner.with_cluster(cluster.clone(), refused);
-    }
+    let owner = owner.with_history(history.clone());
+    let mut owner = among_others(owner, cluster.as_ref(), refused);
     let mut changes = store.watch().await?;
     tokio::select! {
         loaded = owner.load(changes.as_mut()) => loaded?,
@@ -159,7 +162,8 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
 
     let (stop, stopping) = watch::channel(());
     let mut tasks = Tasks::new(stop);
-    let facts = memory::keep(store.clone(), remembered, refuse);
+    let tenures = tenures(cluster.as_ref());
+    let facts = memory::keep(store.clone(), tenures, metrics.clone(), remembered, refuse);
     tasks.memory.add("the keeper of facts", facts);
     let audit_file = AuditFile::open(&config.audit_file, metrics.clone())?;
     let starting = Starting {
@@ -186,6 +190,23 @@ async fn serve(config: &Config, again: Again, threads: WebThreads) -> Result<(),
     let ended = tasks.finish(owner).await;
     audit_file.finish();
     ended
+}
+
+/// An owner of state that knows of other controllers, if there are any.
+fn among_others(
+    owner: Owner,
+    cluster: Option<&Cluster>,
+    refused: mpsc::UnboundedReceiver<Vec<Key>>,
+) -> Owner {
+    match cluster {
+        Some(cluster) => owner.with_cluster(cluster.clone(), refused),
+        None => owner,
+    }
+}
+
+/// The hypervisors that this controller owns: all, where it is the only one.
+fn tenures(cluster: Option<&Cluster>) -> Tenures {
+    cluster.map_or(Tenures::All, |cluster| cluster.tenures().clone())
 }
 
 fn measured(config: &Config, again: &Again) -> Result<Metrics, RuntimeError> {

@@ -285,7 +285,9 @@ impl Owner {
             Event::Plugged(port, plugged) => self.plugged(port, plugged),
             Event::Appeared(port, chassis) => self.appeared(port, &chassis),
             Event::Unplugged(port, chassis) => self.unplugged(port, &chassis),
-            Event::Delegated(subnet, delegation) => self.delegated(subnet, delegation),
+            Event::Delegated(chassis, subnet, delegation) => {
+                self.delegated(Some(&chassis), subnet, delegation)
+            }
             Event::Undelegated(subnet, delegation) => self.undelegated(subnet, &delegation),
             Event::Confirmed(ports) => ports
                 .into_iter()

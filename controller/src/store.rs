@@ -11,7 +11,7 @@ mod measured;
 
 pub use embedded::{EMBEDDED_FILE, Embedded, FORMAT, OpenError};
 pub use etcd::{
-    ClusterCheckup, Etcd, EtcdError, EtcdSettings, MemberCheckup, MemberStatus, Password,
+    ClusterCheckup, Etcd, EtcdError, EtcdSettings, Joined, MemberCheckup, MemberStatus, Password,
     check_endpoint, check_up,
 };
 pub use measured::Measured;
@@ -22,6 +22,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How many commits a store has seen.
 #[derive(
@@ -98,6 +99,23 @@ pub trait Store: Send + Sync {
         Duration::ZERO
     }
 
+    /// The same as [`Store::commit`], but it is not sent, for the first time or again, after `latest`. One that is given up for that is
+    /// [`CommitError::Unavailable`] or [`CommitError::Uncertain`].
+    fn commit_until(
+        &self,
+        changes: Vec<Change>,
+        preconditions: Vec<Precondition>,
+        latest: Instant,
+    ) -> Boxed<'_, Result<Revision, CommitError>> {
+        let _ = latest;
+        self.commit(changes, preconditions)
+    }
+
+    /// Since when what this process knows follows what others commit.
+    fn contact(&self) -> Contact {
+        Contact::Always
+    }
+
     /// The last commit that a watcher at this revision has seen. Every other watcher sees it too, while the revision itself may belong to
     /// nobody's commit.
     fn last_commit(&self, reached: Revision) -> Revision {
@@ -107,6 +125,25 @@ pub trait Store: Send + Sync {
 
 /// The [`Store::age`] from which on the store counts as out of reach. A store that is in reach is asked every second.
 pub const OUT_OF_REACH: Duration = Duration::from_secs(5);
+
+/// The longest pause in which a process may take what it knows for the latest.
+pub const PAUSE: Duration = Duration::from_secs(2);
+
+/// Since when a process follows what others commit to a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contact {
+    /// Nothing comes between them.
+    Always,
+    /// It has not begun.
+    NotYet,
+    /// There was no pause longer than [`PAUSE`].
+    Kept {
+        /// Since this time.
+        since: Instant,
+        /// Until this time.
+        until: Instant,
+    },
+}
 
 /// A watcher's place in the sequence of commits.
 pub trait Watch: Send {

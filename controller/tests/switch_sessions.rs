@@ -9,12 +9,15 @@
 mod fake;
 #[path = "switch/log.rs"]
 mod log;
+#[path = "switch/tenure.rs"]
+mod tenure;
 
 use bytes::Bytes;
 use fake::{DATAPATH, SOON, Switch, features};
 use log::Log;
 use rust_openflow::{ErrorCode, ErrorMessage, Message};
 use sextant_controller::admission::ConnectionLimits;
+use sextant_controller::cluster::Tenures;
 use sextant_controller::metrics::Metrics;
 use sextant_controller::snapshot::{Publisher, Snapshot, Snapshots};
 use sextant_controller::state::{self, Event};
@@ -58,12 +61,22 @@ impl Rig {
     }
 
     async fn start_with(snapshot: Snapshot, patience: Duration, limits: ConnectionLimits) -> Self {
+        Self::start_sharing(snapshot, patience, limits, Tenures::All).await
+    }
+
+    async fn start_sharing(
+        snapshot: Snapshot,
+        patience: Duration,
+        limits: ConnectionLimits,
+        tenures: Tenures,
+    ) -> Self {
         let (publisher, snapshots) = Snapshots::new(snapshot);
         let (events_in, events) = state::events();
         let metrics = Metrics::new().unwrap();
         let context = SwitchContext {
             limits,
             patience,
+            tenures,
             ..SwitchContext::new(snapshots, events_in, metrics.clone())
         };
         let listener = TcpListener::bind("[::1]:0").await.unwrap();

@@ -120,6 +120,15 @@ BOARD = Board(
                     width=6,
                 ),
                 lines(
+                    "Facts that came too late",
+                    "Facts of hypervisors (where ports are, which are active, next hops, prefixes) that were not stored, a "
+                    "minute: another controller came to own the hypervisor before they were. A few after a failure are "
+                    "right: the new owner observes the same anew. If there are some all the time, controllers lose etcd or "
+                    "hypervisors again and again.",
+                    [("{{instance}}", "60 * rate(sextant_facts_dropped_total{@}[@])")],
+                    width=6,
+                ),
+                lines(
                     "Time to bring a switch up",
                     "Time from owning a hypervisor until its switch is as it should be. Guests are answered by "
                     "then, and forwarded all the time.",

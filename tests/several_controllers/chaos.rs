@@ -29,7 +29,7 @@ use writer::{Acknowledged, Writer};
 /// As many objects as writers like, and logs without writes.
 const CONFIG: &str =
     "log = \"info,sextant_controller::api=warn\"\n[quotas]\nquota_network = -1\nquota_port = -1\n";
-const SECONDS: u64 = 120;
+const SECONDS: u64 = 180;
 const WRITERS: usize = 3;
 /// Longer than a hypervisor takes to notice, and than `settle_after`.
 const LONGEST: Duration = Duration::from_secs(8);

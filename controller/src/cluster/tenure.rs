@@ -3,7 +3,8 @@
 use dashmap::DashMap;
 use sextant_model::ChassisId;
 use std::sync::Arc;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 /// What is known of the ownership of one hypervisor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +15,19 @@ pub struct Held {
     pub is_locked: bool,
     /// The generation with which this controller owns it.
     pub own: Option<u64>,
+    /// When its database confirmed last that this controller has the lock, and under which generation.
+    pub confirmed: Option<Confirmed>,
+    /// Whether that was too long ago for somebody: the session with its database asks again.
+    pub is_doubted: bool,
+}
+
+/// A hypervisor's database has confirmed that this controller has its lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Confirmed {
+    /// The generation that the database showed.
+    pub generation: u64,
+    /// When it was asked.
+    pub asked: Instant,
 }
 
 /// The hypervisors that this controller owns.
@@ -22,7 +36,15 @@ pub enum Tenures {
     /// There is no other controller: all of them.
     All,
     /// Those of which it is said.
-    Shared(Arc<DashMap<ChassisId, watch::Sender<Held>>>),
+    Shared(Arc<SharedTenures>),
+}
+
+/// What sessions say to each other of the hypervisors that this controller may own.
+#[derive(Debug, Default)]
+pub struct SharedTenures {
+    all: DashMap<ChassisId, watch::Sender<Held>>,
+    /// A lock was confirmed, or a tenure has ended. One waits for that: the keeper of facts.
+    decided: Notify,
 }
 
 /// The ownership of one hypervisor.
@@ -52,8 +74,9 @@ impl Tenures {
     pub fn of(&self, chassis: &ChassisId) -> Tenure {
         match self {
             Self::All => Tenure::Certain,
-            Self::Shared(all) => {
-                Tenure::Shared(all.entry(chassis.clone()).or_default().subscribe())
+            Self::Shared(shared) => {
+                let known = shared.all.entry(chassis.clone()).or_default();
+                Tenure::Shared(known.subscribe())
             }
         }
     }
@@ -63,8 +86,8 @@ impl Tenures {
     pub fn held(&self, chassis: &ChassisId) -> Held {
         match self {
             Self::All => Held::default(),
-            Self::Shared(all) => {
-                let known = all.get(chassis);
+            Self::Shared(shared) => {
+                let known = shared.all.get(chassis);
                 known.map_or_else(Held::default, |known| *known.borrow())
             }
         }
@@ -81,8 +104,8 @@ impl Tenures {
     /// The connection to its database has ended, and with it the lock. Forgets the hypervisor if nobody is interested.
     pub fn unlock(&self, chassis: &ChassisId) {
         self.change(chassis, |held| held.is_locked = false);
-        if let Self::Shared(all) = self {
-            all.remove_if(chassis, |_, known| {
+        if let Self::Shared(shared) = self {
+            shared.all.remove_if(chassis, |_, known| {
                 known.borrow().own.is_none() && known.receiver_count() == 0
             });
         }
@@ -100,17 +123,48 @@ impl Tenures {
     pub fn end(&self, chassis: &ChassisId, generation: u64) -> bool {
         let mut ended = false;
         self.change(chassis, |held| {
+            let confirmed = held.confirmed;
+            held.confirmed = confirmed.filter(|confirmed| confirmed.generation > generation);
             if held.own.is_some_and(|own| own <= generation) {
                 held.own = None;
                 ended = true;
             }
         });
+        self.decide();
         ended
     }
 
+    /// A hypervisor's database, asked at this time, has confirmed that this controller has the lock, and showed this generation.
+    pub fn confirm(&self, chassis: &ChassisId, generation: u64, asked: Instant) {
+        self.change(chassis, |held| {
+            held.confirmed = Some(Confirmed { generation, asked });
+            held.is_doubted = false;
+        });
+        self.decide();
+    }
+
+    /// Asks the session with a hypervisor's database to have the lock confirmed again.
+    pub fn doubt(&self, chassis: &ChassisId) {
+        self.change(chassis, |held| held.is_doubted = true);
+    }
+
+    /// Waits until a lock was confirmed, or a tenure has ended, since this was called last. Cancel-safe.
+    pub async fn decided(&self) {
+        match self {
+            Self::All => std::future::pending().await,
+            Self::Shared(shared) => shared.decided.notified().await,
+        }
+    }
+
+    fn decide(&self) {
+        if let Self::Shared(shared) = self {
+            shared.decided.notify_one();
+        }
+    }
+
     fn change(&self, chassis: &ChassisId, change: impl FnOnce(&mut Held)) {
-        let Self::Shared(all) = self else { return };
-        let known = all.entry(chassis.clone()).or_default();
+        let Self::Shared(shared) = self else { return };
+        let known = shared.all.entry(chassis.clone()).or_default();
         known.send_if_modified(|held| {
             let before = *held;
             change(held);
@@ -183,6 +237,26 @@ mod tests {
             Held::default(),
             "nobody is interested"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lock_is_confirmed_for_a_tenure_until_that_ends() {
+        let (tenures, chassis) = (Tenures::shared(), ChassisId::new("h1"));
+        let confirmed = Confirmed {
+            generation: 3,
+            asked: Instant::now(),
+        };
+        tenures.doubt(&chassis);
+        assert!(!is_ready(tenures.decided()));
+        tenures.confirm(&chassis, 3, confirmed.asked);
+        let held = tenures.held(&chassis);
+        assert_eq!((held.confirmed, held.is_doubted), (Some(confirmed), false));
+        assert!(is_ready(tenures.decided()) && !is_ready(tenures.decided()));
+        tenures.end(&chassis, 2);
+        assert_eq!(tenures.held(&chassis).confirmed, Some(confirmed));
+        tenures.end(&chassis, 3);
+        assert_eq!(tenures.held(&chassis).confirmed, None);
+        assert!(is_ready(tenures.decided()));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One task a hypervisor: tells the owner what it observes, and makes the hypervisor what it should be.
 
 mod claim;
+mod confirmation;
 mod provisioning;
 mod telling;
 
@@ -485,8 +486,7 @@ impl HypervisorSession {
         Ok(matches!(self.place, SpeakingRight::Seated(_)))
     }
 
-    /// Starts anew: the hypervisor takes no part, has another name, or another controller owns it. The owner of state has forgotten it,
-    /// or will.
+    /// Starts anew: the hypervisor takes no part, has another name, or is another's. The owner of state has forgotten it, or will.
     fn forget(&mut self) {
         self.reported = None;
         self.watches = TunnelWatches::new();

@@ -1,14 +1,17 @@
 //! Commits facts, on the conditions under which they are true.
 //!
-//! A fact of a hypervisor counts only while this controller owns it: its claim is stored first, and each fact is committed on condition
-//! that the claim has not changed. A controller that was frozen, and wakes up, overwrites nothing.
+//! A fact of a hypervisor counts only in the tenure in which it was observed: that is claimed in the store first, and each fact is
+//! committed on condition that this claim has not changed. A controller that was frozen, and wakes up, overwrites nothing.
 
-use super::{FactToStore, Refused};
+use super::unstored::Portion;
+use super::{FactTenure, FactToStore, Refused};
+use crate::metrics::Metrics;
 use crate::store::{CommitError, Precondition, Revision, Store};
 use sextant_model::{ChassisId, Fact, Key};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long to wait before an unavailable store is tried again.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
@@ -19,34 +22,50 @@ const PAUSE: Duration = Duration::from_millis(50);
 pub(super) struct FactCommitter {
     store: Arc<dyn Store>,
     refused: Refused,
-    /// The revisions of the claims that were made.
-    claims: BTreeMap<ChassisId, Revision>,
+    metrics: Metrics,
+    /// The claims that were made.
+    claims: BTreeMap<ChassisId, MadeClaim>,
     /// The revisions of commits that may be later than what the teller had seen.
     own: BTreeMap<Key, Revision>,
+    /// Whether the store could not be reached last.
+    has_failed: bool,
+}
+
+/// The store says that this controller owns a hypervisor.
+struct MadeClaim {
+    generation: u64,
+    at: Revision,
 }
 
 impl FactCommitter {
-    pub(super) fn new(store: Arc<dyn Store>, refused: Refused) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>, refused: Refused, metrics: Metrics) -> Self {
         let (claims, own) = (BTreeMap::new(), BTreeMap::new());
         Self {
             store,
             refused,
+            metrics,
             claims,
             own,
+            has_failed: false,
         }
     }
 
-    /// Commits what may be, and tries again for as long as the store is unavailable.
-    pub(super) async fn commit(&mut self, batch: Vec<FactToStore>) {
-        self.forget_seen(&batch);
-        let mut has_failed = false;
-        let mut waiting = vec![batch];
+    /// Commits what may be. Returns what the store could not be reached for.
+    pub(super) async fn commit(&mut self, portion: Portion) -> Vec<FactToStore> {
+        let Portion {
+            facts,
+            until,
+            ended,
+        } = portion;
+        self.drop_ended(ended);
+        self.forget_seen(&facts);
+        let mut waiting = vec![facts];
         while let Some(batch) = waiting.pop() {
             let batch = self.refuse_unowned(batch);
             if batch.is_empty() {
                 continue;
             }
-            match self.try_commit(&batch).await {
+            match self.try_commit(&batch, until).await {
                 Ok(revision) => self.made(&batch, revision),
                 Err(CommitError::Conflict(broken)) => {
                     waiting.push(self.refuse(batch, &broken).await);
@@ -61,25 +80,33 @@ impl FactCommitter {
                     waiting.extend([second, first]);
                 }
                 Err(error @ (CommitError::Unavailable(_) | CommitError::Uncertain(_))) => {
-                    if !std::mem::replace(&mut has_failed, true) {
+                    if !std::mem::replace(&mut self.has_failed, true) {
                         tracing::warn!(%error, "facts cannot be stored; trying again");
                     }
-                    tokio::time::sleep(RETRY).await;
                     waiting.push(batch);
+                    return waiting.into_iter().flatten().collect();
                 }
             }
         }
-        if has_failed {
+        if std::mem::take(&mut self.has_failed) {
             tracing::info!("facts are stored again");
         }
+        vec![]
     }
 
-    async fn try_commit(&self, batch: &[FactToStore]) -> Result<Revision, CommitError> {
+    async fn try_commit(
+        &self,
+        batch: &[FactToStore],
+        until: Option<Instant>,
+    ) -> Result<Revision, CommitError> {
         let conditions = batch.iter().flat_map(|told| self.conditions(told, batch));
-        let changes = batch.iter().map(|told| told.change.clone());
-        self.store
-            .commit(changes.collect(), distinct(conditions))
-            .await
+        let conditions = distinct(conditions);
+        let changes = batch.iter().map(|told| told.change.clone()).collect();
+        let commit = match until {
+            Some(until) => self.store.commit_until(changes, conditions, until),
+            None => self.store.commit(changes, conditions),
+        };
+        commit.await
     }
 
     /// What the teller has seen of what was committed here needs no care any more.
@@ -99,12 +126,12 @@ impl FactCommitter {
             .condition
             .as_ref()
             .map(|condition| self.later(condition));
-        let owned = told.owned.as_ref();
-        let with_it = owned.filter(|chassis| !is_claimed(batch, chassis));
-        let of_owner = with_it.and_then(|chassis| {
-            let claimed = self.claims.get(chassis)?;
-            let key = Fact::Ownership(chassis.clone()).into();
-            Some(Precondition::Unchanged(key, *claimed))
+        let tenure = told.rests_on();
+        let made = tenure.filter(|tenure| !is_claimed(batch, tenure));
+        let of_owner = made.and_then(|tenure| {
+            let claim = self.claims.get(&tenure.chassis)?;
+            let key = Fact::Ownership(tenure.chassis.clone()).into();
+            Some(Precondition::Unchanged(key, claim.at))
         });
         of_key.into_iter().chain(of_owner).collect()
     }
@@ -123,15 +150,48 @@ impl FactCommitter {
         }
     }
 
-    /// Facts of hypervisors whose claims were refused.
+    /// Facts of tenures whose claims were refused, or that have ended.
     fn refuse_unowned(&self, batch: Vec<FactToStore>) -> Vec<FactToStore> {
-        let owned = batch.iter().enumerate();
-        let owned = owned.filter_map(|(at, told)| Some((at, told.owned.as_ref()?)));
-        let unowned = owned.filter(|(_, chassis)| {
-            !self.claims.contains_key(*chassis) && !is_claimed(&batch, chassis)
-        });
+        let resting = batch.iter().enumerate();
+        let resting = resting.filter_map(|(at, told)| Some((at, told.rests_on()?)));
+        let unowned =
+            resting.filter(|(_, tenure)| !is_claimed(&batch, tenure) && !self.has_claimed(tenure));
         let places: BTreeSet<usize> = unowned.map(|(at, _)| at).collect();
         self.without(batch, &places)
+    }
+
+    fn has_claimed(&self, tenure: &FactTenure) -> bool {
+        let claim = self.claims.get(&tenure.chassis);
+        claim.is_some_and(|claim| claim.generation == tenure.generation)
+    }
+
+    /// Drops facts that were observed in tenures that have ended.
+    fn drop_ended(&self, ended: Vec<FactToStore>) {
+        let mut of_each: BTreeMap<(&ChassisId, u64), usize> = BTreeMap::new();
+        for tenure in ended.iter().filter_map(|told| told.tenure.as_ref()) {
+            let FactTenure {
+                chassis,
+                generation,
+                ..
+            } = tenure;
+            *of_each.entry((chassis, *generation)).or_default() += 1;
+        }
+        for ((chassis, generation), facts) in of_each {
+            tracing::warn!(%chassis, generation, facts, "facts are not stored: another controller came to own the hypervisor before they were");
+            self.metrics
+                .facts_dropped
+                .inc_by(u64::try_from(facts).unwrap_or(u64::MAX));
+        }
+        self.say_refused(ended);
+    }
+
+    fn say_refused(&self, facts: Vec<FactToStore>) {
+        if facts.is_empty() {
+            return;
+        }
+        let refused = facts.into_iter().map(|told| told.change.key());
+        // Nobody listens only when the process is stopping.
+        let _ = self.refused.send(refused.collect());
     }
 
     /// A condition does not hold: what rests on it is refused. Who owns a hypervisor may not have been heard of yet, so what would
@@ -158,30 +218,28 @@ impl FactCommitter {
             .into_iter()
             .enumerate()
             .partition(|(at, _)| places.contains(at));
-        let refused = refused
-            .into_iter()
-            .map(|(_, told)| told.change.key())
-            .collect();
-        // Nobody listens only when the process is stopping.
-        let _ = self.refused.send(refused);
+        self.say_refused(refused.into_iter().map(|(_, told)| told).collect());
         kept.into_iter().map(|(_, told)| told).collect()
     }
 
     fn made(&mut self, batch: &[FactToStore], revision: Revision) {
         for told in batch {
-            if let Some(chassis) = told.claims() {
-                self.claims.insert(chassis.clone(), revision);
+            if let Some(tenure) = told.claims() {
+                let (generation, at) = (tenure.generation, revision);
+                let claim = MadeClaim { generation, at };
+                self.claims.insert(tenure.chassis.clone(), claim);
             }
-            if told.condition.is_some() || told.owned.is_some() {
+            if told.condition.is_some() || told.tenure.is_some() {
                 self.own.insert(told.change.key(), revision);
             }
         }
     }
 }
 
-/// Whether a batch itself claims a hypervisor.
-fn is_claimed(batch: &[FactToStore], chassis: &ChassisId) -> bool {
-    batch.iter().any(|told| told.claims() == Some(chassis))
+/// Whether a batch itself claims the hypervisor for a tenure.
+fn is_claimed(batch: &[FactToStore], tenure: &FactTenure) -> bool {
+    let mut claims = batch.iter().filter_map(FactToStore::claims);
+    claims.any(|claim| claim.chassis == tenure.chassis && claim.generation == tenure.generation)
 }
 
 fn distinct(all: impl Iterator<Item = Precondition>) -> Vec<Precondition> {

@@ -1,14 +1,17 @@
 //! Opens the store that the configuration names. Nobody else knows which one it is.
 
 use super::{RuntimeError, data_dir};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Live};
 use crate::config::{Config, StoreConfig, StoreKind};
 use crate::store::{
-    Boxed, CommitError, EMBEDDED_FILE, Embedded, Etcd, EtcdError, Precondition, Store,
+    Boxed, CommitError, EMBEDDED_FILE, Embedded, Etcd, EtcdError, Joined, Precondition, Store,
 };
-use sextant_model::{Change, Object, ObjectKey, ServerIdentity};
+use sextant_model::{Change, ControllerName, Object, ObjectKey, ServerIdentity};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 /// The pause before a store is tried again that was not reached.
@@ -35,15 +38,51 @@ pub(super) async fn open(config: &Config) -> Result<Opened, RuntimeError> {
         StoreKind::Etcd => {
             let store = reach(&config.store).await?;
             let settings = config.controllers.settings();
-            let (live, presence) = store.join(settings.name.clone());
+            let place = place(config.ovsdb_listen);
+            let joined = store.join(settings.name.clone(), place);
+            let (live, presence) = take_name(joined, &settings.name).await?;
             Opened {
                 store: Arc::new(store),
-                shared: Some((Cluster::new(settings, live), Box::pin(presence))),
+                shared: Some((Cluster::new(settings, live), presence)),
             }
         }
     };
     identify(opened.store.as_ref()).await?;
     Ok(opened)
+}
+
+/// Waits until this process has its name. The presence goes on by itself from then on.
+async fn take_name(
+    joined: Joined,
+    name: &ControllerName,
+) -> Result<(watch::Receiver<Live>, Boxed<'static, ()>), RuntimeError> {
+    let Joined {
+        live,
+        mut named,
+        presence,
+    } = joined;
+    let mut present = JoinSet::new();
+    present.spawn(presence);
+    let is_named = tokio::select! {
+        named = named.wait_for(|is_named| *is_named) => named.is_ok(),
+        _ = present.join_next() => false,
+    };
+    if !is_named {
+        return Err(RuntimeError::NameTaken(name.clone()));
+    }
+    let presence = async move { drop(present.join_next().await) };
+    Ok((live, Box::pin(presence)))
+}
+
+/// Where this process listens, as no other one can meanwhile: since the machine has started, in which network namespace, at which
+/// address.
+fn place(listen: SocketAddr) -> Option<String> {
+    if listen.port() == 0 {
+        return None;
+    }
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let namespace = std::fs::read_link("/proc/self/ns/net").ok()?;
+    Some(format!("{},{},{listen}", boot.trim(), namespace.display()))
 }
 
 /// Waits for etcd, which may be starting as we are.

@@ -6,7 +6,7 @@ use super::{RuntimeError, WebThreads, callers, pulse, store_age};
 use crate::admission;
 use crate::api::{self, Api};
 use crate::audit_file::AuditFile;
-use crate::cluster::{Cluster, Tenures};
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::control::{self, ControlSocket, OperatorView, StoredCloud};
 use crate::http::{self, HttpLimits};
@@ -157,10 +157,9 @@ impl Starting<'_> {
         rules: Rules,
     ) -> switch::SwitchContext {
         let (snapshots, events) = (self.snapshots.clone(), self.events.clone());
-        let cluster = self.cluster.as_ref();
         switch::SwitchContext {
             databases: hypervisors.seats.clone(),
-            tenures: cluster.map_or(Tenures::All, |cluster| cluster.tenures().clone()),
+            tenures: super::tenures(self.cluster.as_ref()),
             rules,
             limits: hypervisors.limits,
             history: self.history.clone(),

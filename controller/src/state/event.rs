@@ -43,8 +43,9 @@ pub enum Event {
     Outside(ChassisId, NetworkId, Option<Outside>),
     /// A guest on a hypervisor announced an address from its port's pairs, at a MAC.
     Announced(ChassisId, (PortId, IpAddr, MacAddr)),
-    /// A server delegated this prefix to a subnet, or extended it. `None`: the subnet has no delegated prefix any more.
-    Delegated(SubnetId, Option<Arc<Delegation>>),
+    /// By a hypervisor's router, a server delegated this prefix to a subnet, or extended it. `None`: the subnet has no delegated prefix
+    /// any more.
+    Delegated(ChassisId, SubnetId, Option<Arc<Delegation>>),
     /// No router asks for this delegation any more. It is forgotten, unless another has replaced it.
     Undelegated(SubnetId, Arc<Delegation>),
     /// A switch has confirmed the flows of these ports, for the interfaces that they had then.
@@ -72,13 +73,13 @@ impl Event {
             | Self::Announced(chassis, _)
             | Self::FellShort(chassis, _)
             | Self::Appeared(_, chassis)
+            | Self::Delegated(chassis, ..)
             | Self::Unplugged(_, chassis) => Some(chassis),
             Self::Plugged(_, plugged) => Some(&plugged.chassis),
             Self::Owned(..)
             | Self::Disowned(..)
             | Self::HypervisorLeft(_)
             | Self::Gone(..)
-            | Self::Delegated(..)
             | Self::Undelegated(..)
             | Self::Confirmed(_)
             | Self::Captured(..)

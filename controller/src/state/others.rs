@@ -6,7 +6,7 @@ mod telling;
 use super::stored::{Stored, order};
 use super::{Owner, is_observed};
 use crate::cluster::Cluster;
-use crate::memory::FactToStore;
+use crate::memory::{FactTenure, FactToStore, TenureProof};
 use crate::store::Precondition;
 use sextant_model::{
     Change, ChassisId, Fact, Key, Object, Ownership, PortId, Shortfall, TunnelWatches,
@@ -92,36 +92,51 @@ impl Owner {
             controller,
             generation,
         };
-        let fact = Fact::Ownership(chassis.clone());
-        let condition = match stored.get(&fact) {
-            Some(_) => Precondition::Unchanged(fact.into(), self.snapshot.revision),
-            None => Precondition::Absent(fact.into()),
-        };
+        let condition =
+            stored.is_as_known(Fact::Ownership(chassis.clone()), self.snapshot.revision);
         let change = Change::Put(Object::Ownership(chassis.clone(), ownership.clone()));
         stored.send(&change, Some(chassis));
         self.snapshot.facts.own(chassis, Some(ownership));
         self.to_remember.push(FactToStore {
             change,
-            owned: None,
+            tenure: Some(FactTenure {
+                chassis: chassis.clone(),
+                generation,
+                proof: TenureProof::Lock,
+            }),
             condition: Some(condition),
         });
     }
 
     /// Sends a fact to the store. It is of this hypervisor, if it is of one.
     pub(super) fn remember(&mut self, change: Change, of: Option<&ChassisId>) {
+        self.remember_by(change, of, TenureProof::Lock);
+    }
+
+    /// The same, with what has to prove that this controller owns the hypervisor still.
+    fn remember_by(&mut self, change: Change, of: Option<&ChassisId>, proof: TenureProof) {
         let Some(stored) = &mut self.stored else {
             return self.to_remember.push(FactToStore::unconditionally(change));
         };
         stored.send(&change, of);
-        let owned = of.filter(|chassis| stored.owned(chassis).is_some());
+        let tenure = of.and_then(|chassis| {
+            Some(FactTenure {
+                chassis: chassis.clone(),
+                generation: stored.owned(chassis)?,
+                proof,
+            })
+        });
+        let revision = self.snapshot.revision;
         let condition = match &change {
-            Change::Put(_) => None,
-            Change::Delete(key) => {
-                Some(Precondition::Unchanged(key.clone(), self.snapshot.revision))
+            // Its gateway may have moved to another owner's hypervisor: who knows its latest delegation replaces it.
+            Change::Put(Object::Delegation(subnet, _)) => {
+                Some(stored.is_as_known(Fact::Delegation(*subnet), revision))
             }
+            Change::Put(_) => None,
+            Change::Delete(key) => Some(Precondition::Unchanged(key.clone(), revision)),
         };
         self.to_remember.push(FactToStore {
-            owned: owned.cloned(),
+            tenure,
             change,
             condition,
         });
@@ -136,7 +151,8 @@ impl Owner {
             true => Change::Put(Object::Gone(id.clone())),
             false => Change::delete(Fact::Gone(id.clone())),
         };
-        self.remember(change, Some(id));
+        // Its database cannot be asked.
+        self.remember_by(change, Some(id), TenureProof::Claim);
     }
 
     /// A hypervisor has left: nobody owns it, and nobody misses it.
@@ -144,7 +160,7 @@ impl Owner {
         let stored = self.stored.as_ref();
         let facts = stored.map(|stored| stored.of(id)).unwrap_or_default();
         for fact in facts {
-            self.remember(Change::Delete(fact.into()), Some(id));
+            self.remember_by(Change::Delete(fact.into()), Some(id), TenureProof::Claim);
         }
         if let Some(stored) = &mut self.stored {
             stored.leave(id);
@@ -206,7 +222,8 @@ impl Owner {
         if lost.is_empty() {
             return;
         }
-        let of_lost: Vec<Fact> = lost.iter().flat_map(|id| stored.of(id)).collect();
+        let mut of_lost: Vec<Fact> = lost.iter().flat_map(|id| stored.of(id)).collect();
+        of_lost.append(&mut stored.given_up);
         let mut facts: BTreeSet<Fact> = self.known_of(&lost);
         facts.extend(of_lost);
         let mut facts: Vec<Fact> = facts.into_iter().collect();

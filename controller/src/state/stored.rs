@@ -4,6 +4,7 @@
 //! here is what counts once a hypervisor is lost, or a fact was refused.
 
 use crate::cluster::Cluster;
+use crate::store::{Precondition, Revision};
 use sextant_model::{Change, ChassisId, Fact, Key, NetworkId, Object, PortId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -29,6 +30,8 @@ pub(super) struct Stored {
     contests: BTreeMap<ChassisId, u32>,
     /// Those that it has lost since the last snapshot.
     pub(super) lost: BTreeSet<ChassisId>,
+    /// What was sent of these, and is not waited for any more.
+    pub(super) given_up: Vec<Fact>,
 }
 
 impl Stored {
@@ -42,12 +45,21 @@ impl Stored {
             sent: BTreeMap::new(),
             owned: BTreeMap::new(),
             lost: BTreeSet::new(),
+            given_up: vec![],
         }
     }
 
     /// What the store has of a fact.
     pub(super) fn get(&self, fact: &Fact) -> Option<&Object> {
         self.facts.get(fact)
+    }
+
+    /// The condition that a fact is as the store had it at this revision, which is the latest that was taken in.
+    pub(super) fn is_as_known(&self, fact: Fact, revision: Revision) -> Precondition {
+        match self.facts.contains_key(&fact) {
+            true => Precondition::Unchanged(fact.into(), revision),
+            false => Precondition::Absent(fact.into()),
+        }
     }
 
     /// The generation with which this controller owns a hypervisor.
@@ -75,7 +87,12 @@ impl Stored {
         if owned {
             self.owned.remove(chassis);
             self.lost.insert(chassis.clone());
-            self.sent.retain(|_, (_, of)| of.as_ref() != Some(chassis));
+            let given_up = &mut self.given_up;
+            self.sent.retain(|fact, (_, of)| {
+                let is_lost = of.as_ref() == Some(chassis);
+                given_up.extend(is_lost.then(|| fact.clone()));
+                !is_lost
+            });
         }
         owned
     }

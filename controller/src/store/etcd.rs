@@ -24,7 +24,7 @@ pub use checkup::{ClusterCheckup, MemberCheckup, MemberStatus, check_up};
 pub use opening::EtcdError;
 pub use settings::{EtcdSettings, Password, check_endpoint};
 
-use super::{Boxed, CommitError, Precondition, Revision, Store, Watch, WatchEnded};
+use super::{Boxed, CommitError, Contact, Precondition, Revision, Store, Watch, WatchEnded};
 use crate::cluster::Live;
 use commit::Committer;
 use endpoints::ClusterMembers;
@@ -38,6 +38,7 @@ use sextant_model::{Change, ControllerName, Object};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch as signal;
+use tokio::time::Instant;
 
 /// A store in etcd.
 ///
@@ -51,6 +52,16 @@ pub struct Etcd {
     committer: Committer,
     /// Held for its end: watches end when it is dropped.
     open: signal::Sender<()>,
+}
+
+/// A controller that joins others.
+pub struct Joined {
+    /// Who else lives.
+    pub live: signal::Receiver<Live>,
+    /// Whether this process has its name.
+    pub named: signal::Receiver<bool>,
+    /// Says that this controller lives for as long as it runs. It ends only when another process has the name.
+    pub presence: Boxed<'static, ()>,
 }
 
 impl Etcd {
@@ -79,18 +90,15 @@ impl Etcd {
         filling::fill(&endpoints, &Layout::new(&settings.prefix), objects).await
     }
 
-    /// Who else lives, for as long as the future runs that comes with it. It says that this controller does, and ends only when
-    /// another one has the name.
-    pub fn join(
-        &self,
-        name: ControllerName,
-    ) -> (
-        signal::Receiver<Live>,
-        impl Future<Output = ()> + Send + use<>,
-    ) {
-        let (presence, live) =
-            ControllerPresence::new(self.endpoints.clone(), self.layout.clone(), name);
-        (live, presence.last())
+    /// The presence of a controller with this name, which listens at this place, where no other process can.
+    pub fn join(&self, name: ControllerName, place: Option<String>) -> Joined {
+        let (presence, live, named) =
+            ControllerPresence::new(self.endpoints.clone(), self.layout.clone(), name, place);
+        Joined {
+            live,
+            named,
+            presence: Box::pin(presence.last()),
+        }
     }
 
     async fn open_or(settings: &EtcdSettings, missing: IfMissing) -> Result<Self, EtcdError> {
@@ -115,7 +123,21 @@ impl Store for Etcd {
         changes: Vec<Change>,
         preconditions: Vec<Precondition>,
     ) -> Boxed<'_, Result<Revision, CommitError>> {
-        Box::pin(self.committer.commit(changes, preconditions))
+        Box::pin(self.committer.commit(changes, preconditions, None))
+    }
+
+    fn commit_until(
+        &self,
+        changes: Vec<Change>,
+        preconditions: Vec<Precondition>,
+        latest: Instant,
+    ) -> Boxed<'_, Result<Revision, CommitError>> {
+        let latest = Some(latest);
+        Box::pin(self.committer.commit(changes, preconditions, latest))
+    }
+
+    fn contact(&self) -> Contact {
+        self.freshness.contact()
     }
 
     fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>> {

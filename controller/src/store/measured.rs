@@ -1,6 +1,6 @@
 //! Any store, with its commits counted and measured.
 
-use super::{Boxed, CommitError, Precondition, Revision, Store, Watch, WatchEnded};
+use super::{Boxed, CommitError, Contact, Precondition, Revision, Store, Watch, WatchEnded};
 use crate::metrics::{CommitOutcome, Metrics};
 use sextant_model::Change;
 use std::io::{self, Write};
@@ -18,6 +18,26 @@ impl Measured {
     pub fn new(store: Arc<dyn Store>, metrics: Metrics) -> Self {
         Self { store, metrics }
     }
+
+    async fn measure<'a>(
+        &'a self,
+        changes: Vec<Change>,
+        commit: impl FnOnce(&'a dyn Store, Vec<Change>) -> Boxed<'a, Result<Revision, CommitError>>,
+    ) -> Result<Revision, CommitError> {
+        let (keys, octets) = (changes.len(), octets(&changes));
+        self.metrics.store_commit_keys.observe(keys as f64);
+        self.metrics.store_commit_octets.observe(octets as f64);
+        let started = Instant::now();
+        let committed = commit(&*self.store, changes).await;
+        let outcome = [outcome(&committed).as_str()];
+        let took = self
+            .metrics
+            .store_commit_seconds
+            .with_label_values(&outcome);
+        took.observe(started.elapsed().as_secs_f64());
+        self.metrics.store_commits.with_label_values(&outcome).inc();
+        committed
+    }
 }
 
 impl Store for Measured {
@@ -26,21 +46,24 @@ impl Store for Measured {
         changes: Vec<Change>,
         preconditions: Vec<Precondition>,
     ) -> Boxed<'_, Result<Revision, CommitError>> {
-        Box::pin(async move {
-            let (keys, octets) = (changes.len(), octets(&changes));
-            self.metrics.store_commit_keys.observe(keys as f64);
-            self.metrics.store_commit_octets.observe(octets as f64);
-            let started = Instant::now();
-            let committed = self.store.commit(changes, preconditions).await;
-            let outcome = [outcome(&committed).as_str()];
-            let took = self
-                .metrics
-                .store_commit_seconds
-                .with_label_values(&outcome);
-            took.observe(started.elapsed().as_secs_f64());
-            self.metrics.store_commits.with_label_values(&outcome).inc();
-            committed
-        })
+        Box::pin(self.measure(changes, |store, changes| {
+            store.commit(changes, preconditions)
+        }))
+    }
+
+    fn commit_until(
+        &self,
+        changes: Vec<Change>,
+        preconditions: Vec<Precondition>,
+        latest: tokio::time::Instant,
+    ) -> Boxed<'_, Result<Revision, CommitError>> {
+        Box::pin(self.measure(changes, move |store, changes| {
+            store.commit_until(changes, preconditions, latest)
+        }))
+    }
+
+    fn contact(&self) -> Contact {
+        self.store.contact()
     }
 
     fn watch(&self) -> Boxed<'_, Result<Box<dyn Watch>, WatchEnded>> {

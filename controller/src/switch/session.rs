@@ -8,6 +8,7 @@ mod captured;
 mod changes;
 mod drift;
 mod host;
+mod news;
 mod read_back;
 
 use super::SwitchContext;
@@ -24,16 +25,16 @@ use super::unpublished::Unpublished;
 use super::vigil::Vigil;
 use crate::admission::Pass;
 use crate::clock;
-use crate::metrics::{Computation, Counted};
+use crate::metrics::Counted;
 use crate::seat::Seat;
 use crate::series::{GaugeSeries, Series};
-use crate::snapshot::{News, NewsListener, Snapshot, Stopping};
+use crate::snapshot::{NewsListener, Snapshot, Stopping};
 use crate::stream::{Incoming, Misunderstood};
 use captured::copy_answer;
 use host::{ShownHost, known_ports};
 use rust_openflow::{ConnectionError, ErrorMessage, Message, PacketIn, Xid};
 use sextant_flows::pipeline::SWITCH_CONFIG;
-use sextant_flows::{Difference, Flows, View};
+use sextant_flows::{Flows, View};
 use sextant_model::{ChassisId, SubnetId};
 use sextant_responders::backoff::Backoff;
 use sextant_responders::host::Host;
@@ -165,12 +166,14 @@ async fn own(
         let snapshots = &context.snapshots;
         let prepared = preparing.compute(&mut line, seat.key(), snapshots).await?;
         let mut session = SwitchSession::new(line, seat, context, prepared.computed);
-        session.taken_over = taken_over;
+        (session.generation, session.taken_over) = (generation, taken_over);
+        session.check_tenure()?;
         session.run(prepared.early).await
     });
     let ended = tokio::select! {
-        ended = alive => ended,
+        biased;
         () = tenure.ended(generation) => Err(SwitchSessionError::Yielded),
+        ended = alive => ended,
     };
     if matches!(ended, Err(SwitchSessionError::Demoted)) {
         resign(&resigning, seat.key(), generation).await?;
@@ -202,6 +205,8 @@ struct SwitchSession {
     change: Option<Change>,
     /// While the switch is brought up.
     start: Option<Start>,
+    /// The generation by which this controller, one of several, owns the hypervisor.
+    generation: Option<u64>,
     /// When this controller, one of several, came to own it, while it is brought up.
     taken_over: Option<Instant>,
     bundles: u32,
@@ -244,6 +249,7 @@ impl SwitchSession {
             unpublished: Unpublished::new(Series::new(unpublished, seat)),
             change: None,
             start,
+            generation: None,
             taken_over: None,
             bundles: 0,
             resync: None,
@@ -423,7 +429,7 @@ impl SwitchSession {
         let latest = self.context.snapshots.latest();
         self.check_identity(&latest)?;
         if self.is_idle()
-            && let Some(before) = self.take_news(latest)
+            && let Some(before) = self.take_news(latest)?
         {
             // Before flows pass new meters: only those that the switch has can be changed.
             self.follow_meters(&before);
@@ -438,32 +444,6 @@ impl SwitchSession {
         Ok(())
     }
 
-    /// Goes on to the latest snapshot. Returns the one before it to compare with, if the flows may differ.
-    fn take_news(&mut self, latest: Arc<Snapshot>) -> Option<Arc<Snapshot>> {
-        // The latest was read before: what comes in between is heard by the next call.
-        let Some(News { before, after }) = self.listener.take() else {
-            // News come shortly before their snapshot is the latest.
-            if latest.serial > self.snapshot.serial {
-                self.snapshot = latest;
-            }
-            return None;
-        };
-        self.snapshot = after;
-        Some(before)
-    }
-
-    /// Brings the flows, computed of an earlier snapshot, in line with this one; gives what that changes.
-    fn catch_up(&mut self, before: &Snapshot) -> Difference {
-        let started = std::time::Instant::now();
-        let (old, new) = (
-            (&before.intent, &before.facts),
-            (&self.snapshot.intent, &self.snapshot.facts),
-        );
-        let difference = self.flows.update(&self.chassis, old, new);
-        self.context.metrics.computed(Computation::Change, started);
-        difference
-    }
-
     /// The switch is as it should be.
     fn is_up(&mut self) {
         self.start = None;
@@ -476,16 +456,6 @@ impl SwitchSession {
     /// Whether the switch has, as far as is known, what was computed last: no change is under way or due again.
     fn is_idle(&self) -> bool {
         self.change.is_none() && self.resync.is_none()
-    }
-
-    /// A session that speaks for another hypervisor than it began with would program the wrong flows.
-    fn check_identity(&self, snapshot: &Snapshot) -> Result<(), SwitchSessionError> {
-        let datapath_id = self.line.connection.features().datapath_id;
-        let known = snapshot.facts.chassis().get(&self.chassis);
-        match known.and_then(|chassis| chassis.datapath_id) {
-            Some(known) if known == datapath_id => Ok(()),
-            _ => Err(SwitchSessionError::Renamed),
-        }
     }
 
     fn unanswered(&self, what: &'static str) -> SwitchSessionError {

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use serde_json::Value;
 use sextant_controller::api::{Api, Identity, loopback, service};
+use sextant_controller::cluster::Tenures;
 use sextant_controller::http::Peer;
 use sextant_controller::memory;
 use sextant_controller::metrics::Metrics;
@@ -53,6 +54,8 @@ impl Site {
         tokio::spawn(owner.run(watch, observed));
         tokio::spawn(memory::keep(
             store.clone(),
+            Tenures::All,
+            metrics.clone(),
             remembered,
             tokio::sync::mpsc::unbounded_channel().0,
         ));

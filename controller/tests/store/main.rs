@@ -5,6 +5,7 @@
 mod contract;
 mod embedded;
 mod etcd;
+mod facts;
 #[path = "../../../tests/src/free_port.rs"]
 mod free_port;
 mod transfer;

@@ -33,11 +33,11 @@ const LARGEST: u64 = u64::MAX / 4;
 /// How far a session is with owning its hypervisor.
 #[derive(Debug)]
 pub(super) struct OwnerClaim {
-    cluster: Cluster,
+    pub(super) cluster: Cluster,
     live: watch::Receiver<Live>,
     is_busy: watch::Receiver<bool>,
     /// The ownership of the hypervisor for which the session speaks.
-    tenure: Option<(ChassisId, Tenure)>,
+    pub(super) tenure: Option<(ChassisId, Tenure)>,
     lock: Lock,
     /// Since when the session could own the hypervisor, and what it had was not taken from it.
     since: Option<Instant>,
@@ -47,11 +47,22 @@ pub(super) struct OwnerClaim {
     is_stealing: bool,
     /// The next turn to take the hypervisor from it.
     turn: Option<Instant>,
-    writing: Option<(RequestId, u64)>,
+    writing: Option<AskedGeneration>,
+    /// The confirmation of the lock that was asked for, and when it is asked for again.
+    pub(super) confirming: Option<AskedGeneration>,
+    pub(super) confirm_again: Option<Instant>,
     again: Option<Instant>,
     anew: Backoff,
     /// The generation that this session has written, until its tenure has begun.
-    written: Option<u64>,
+    pub(super) written: Option<u64>,
+}
+
+/// A transaction about a generation, which only who has the lock can make.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AskedGeneration {
+    pub(super) id: RequestId,
+    pub(super) generation: u64,
+    pub(super) at: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +87,8 @@ impl OwnerClaim {
             is_stealing: false,
             turn: None,
             writing: None,
+            confirming: None,
+            confirm_again: None,
             again: None,
             written: None,
         }
@@ -102,7 +115,7 @@ impl OwnerClaim {
         self.lock = Lock::Asked;
         self.is_stealing = false;
         self.since = Some(Instant::now());
-        self.writing = None;
+        (self.writing, self.confirming) = (None, None);
     }
 
     /// A transaction was answered. Returns whether it was this one's.
@@ -111,11 +124,18 @@ impl OwnerClaim {
         if lacks_lock {
             self.lock = Lock::Asked;
         }
-        let Some((_, generation)) = self.writing.take_if(|(writing, _)| *writing == id) else {
+        if let Some(asked) = self.confirming.take_if(|asked| asked.id == id) {
+            self.was_confirmed(asked, refusal);
+            return true;
+        }
+        let Some(asked) = self.writing.take_if(|writing| writing.id == id) else {
             return false;
         };
         match refusal {
-            None => self.written = Some(generation),
+            None => {
+                self.written = Some(asked.generation);
+                self.was_confirmed(asked, None);
+            }
             // It is written once this session has the lock.
             Some(_) if lacks_lock => {}
             Some(_) => self.again = Some(Instant::now() + self.anew.wait()),
@@ -191,7 +211,7 @@ impl OwnerClaim {
         match self.lock {
             Lock::Unasked => Some(self.since? + self.cluster.delay(chassis)),
             Lock::Asked => self.may_take_at(chassis),
-            Lock::Held => self.again,
+            Lock::Held => self.again.into_iter().chain(self.confirm_again).min(),
         }
     }
 
@@ -233,22 +253,24 @@ fn write(replica: &Replica, generation: u64) -> Option<Transaction> {
         .map(|before| Mutation::delete("external_ids", Value::map([(GENERATION, before)])));
     let insert = Mutation::insert("external_ids", Value::map([(GENERATION, &*generation)]));
     let mutations: Vec<Mutation> = delete.into_iter().chain([insert]).collect();
-    // What the replica shows may be older than what another owner has written. Then nothing is written.
-    let shown = Row::new().with("external_ids", Value::map(row.external_ids().iter()));
-    let (this, at_once) = (|| [Condition::uuid(root)], Some(Duration::ZERO));
-    let columns = ["external_ids"];
-    let transaction = Transaction::new(DATABASE)
-        .assert(LOCK)
-        .wait(
-            "Open_vSwitch",
-            this(),
-            &columns,
-            Until::Equal,
-            [shown],
-            at_once,
-        )
-        .mutate("Open_vSwitch", this(), mutations)
+    let transaction = unchanged(replica)?
+        .mutate("Open_vSwitch", [Condition::uuid(root)], mutations)
         .comment("sextant: own");
+    Some(transaction)
+}
+
+/// A transaction of whoever has the lock. It fails where another owner has written what the replica does not show yet.
+pub(super) fn unchanged(replica: &Replica) -> Option<Transaction> {
+    let (root, row) = replica.all::<OpenVswitch>().next()?;
+    let shown = Row::new().with("external_ids", Value::map(row.external_ids().iter()));
+    let transaction = Transaction::new(DATABASE).assert(LOCK).wait(
+        "Open_vSwitch",
+        [Condition::uuid(root)],
+        &["external_ids"],
+        Until::Equal,
+        [shown],
+        Some(Duration::ZERO),
+    );
     Some(transaction)
 }
 
@@ -283,6 +305,7 @@ impl HypervisorSession {
             claim.lose();
             self.forget();
         }
+        self.confirm_lock(chassis, kept, seen);
         let owns = self.claim_anew(chassis, kept, seen);
         Ok(owns && self.view == View::Whole)
     }
@@ -312,7 +335,8 @@ impl HypervisorSession {
             claim.next(replica, (own, seen, latest), Instant::now())
         {
             let id = self.connection.transact(transaction);
-            claim.writing = Some((id, generation));
+            let at = Instant::now();
+            claim.writing = Some(AskedGeneration { id, generation, at });
         }
         own.is_some()
     }

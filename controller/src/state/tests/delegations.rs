@@ -25,14 +25,18 @@ fn a_delegation_is_a_fact_and_stored_when_it_changes_and_not_else() {
     let mut story = story();
     for (valid_until, stored) in [(10, true), (10, false), (20, true)] {
         let delegated = delegation(valid_until);
-        story.observed([Event::Delegated(SUBNET, delegated.clone())]);
+        story.observed([Event::Delegated(
+            chassis("h1").id,
+            SUBNET,
+            delegated.clone(),
+        )]);
         let known = story.owner.snapshot.facts.delegations().get(&SUBNET);
         assert_eq!(known, delegated.as_ref());
         let put = Change::Put(Object::Delegation(SUBNET, delegated.unwrap()));
         assert_eq!(told(&mut story), Vec::from_iter(stored.then_some(put)));
     }
     for stored in [true, false] {
-        story.observed([Event::Delegated(SUBNET, None)]);
+        story.observed([Event::Delegated(chassis("h1").id, SUBNET, None)]);
         assert!(story.owner.snapshot.facts.delegations().is_empty());
         let deleted = Change::Delete(Key::Fact(Fact::Delegation(SUBNET)));
         assert_eq!(told(&mut story), Vec::from_iter(stored.then_some(deleted)));
@@ -44,8 +48,8 @@ fn what_comes_late_from_the_store_does_not_undo_what_was_learned_since() {
     let mut story = story();
     let first = delegation(10).unwrap();
     story.observed([
-        Event::Delegated(SUBNET, None),
-        Event::Delegated(SUBNET, delegation(20)),
+        Event::Delegated(chassis("h1").id, SUBNET, None),
+        Event::Delegated(chassis("h1").id, SUBNET, delegation(20)),
     ]);
     story.stored(Change::Put(Object::Delegation(SUBNET, first)));
     story.stored(Change::delete(Fact::Delegation(SUBNET)));
@@ -58,7 +62,7 @@ fn what_nobody_asks_for_is_forgotten_unless_another_has_taken_its_place() {
     let mut story = story();
     for (forgotten, left) in [(10, delegation(20)), (20, None)] {
         story.observed([
-            Event::Delegated(SUBNET, delegation(20)),
+            Event::Delegated(chassis("h1").id, SUBNET, delegation(20)),
             Event::Undelegated(SUBNET, delegation(forgotten).unwrap()),
         ]);
         let known = story.owner.snapshot.facts.delegations().get(&SUBNET);

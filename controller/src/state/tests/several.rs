@@ -106,7 +106,14 @@ impl One {
         let owner = Owner::new(Settings::default(), publisher, nowhere, metrics);
         let (facts, observed) = memory::facts();
         let (refuse, refused) = mpsc::unbounded_channel();
-        tokio::spawn(memory::keep(log.clone(), observed, refuse));
+        let tenures = cluster.tenures().clone();
+        tokio::spawn(memory::keep(
+            log.clone(),
+            tenures,
+            Metrics::new().unwrap(),
+            observed,
+            refuse,
+        ));
         Self {
             owner: owner.with_cluster(cluster.clone(), nothing),
             cluster,
@@ -264,6 +271,7 @@ impl World {
         let owner = &mut self.all[one];
         let tenures = owner.cluster.tenures();
         tenures.see(&id(number), generation, true);
+        tenures.confirm(&id(number), generation, tokio::time::Instant::now());
         tenures.begin(&id(number), generation);
         owner.observe(Event::Owned(id(number), generation));
         owner.observe(Event::HypervisorRead {

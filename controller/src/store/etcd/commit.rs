@@ -52,22 +52,24 @@ impl Committer {
         &self,
         changes: Vec<Change>,
         preconditions: Vec<Precondition>,
+        latest: Option<Instant>,
     ) -> Result<Revision, CommitError> {
         self.refuse_without_etcd()?;
         let transaction = EtcdTransaction::new(&self.layout, changes, preconditions)
             .map_err(|error| CommitError::Unavailable(error.to_string()))?;
+        let patient = Instant::now() + PATIENCE;
         let mut attempts = Attempts {
             transaction,
             receipt: None,
             in_doubt: false,
-            until: Instant::now() + PATIENCE,
+            until: patient.min(latest.unwrap_or(patient)),
         };
         // Attempts wait for each other where a session begins or a user authenticates.
         let latest = attempts.until + CALL;
         match tokio::time::timeout_at(latest, self.settle(&mut attempts)).await {
             Ok(end) => end,
             Err(_) => {
-                let late = CallError::NoAnswer(format!("no answer within {PATIENCE:?}"));
+                let late = CallError::NoAnswer("no answer in time".to_owned());
                 Err(self.give_up(&mut attempts, &late))
             }
         }
@@ -135,6 +137,9 @@ impl Committer {
             none => none.insert(self.receipts.take().await?),
         };
         let reached = self.endpoints.reach().await?;
+        if Instant::now() >= attempts.until {
+            return Err(CallError::NoAnswer("the time is up".to_owned()));
+        }
         let request = attempts.transaction.with(receipt);
         // Until an answer says otherwise.
         let was_in_doubt = std::mem::replace(&mut attempts.in_doubt, true);

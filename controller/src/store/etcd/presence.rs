@@ -2,8 +2,9 @@
 //!
 //! It decides who should own hypervisors, and nothing else. So it may be some seconds late.
 //!
-//! Two processes with one name would be taken for one. A process that finds its name taken asks whoever has it, by a key of its
-//! own, and ends once it is answered. Time proves nothing here: a new leader of etcd gives every lease its whole time again, so the
+//! Two processes with one name would be taken for one. So a process serves nobody before it has its name. One that finds it taken
+//! asks whoever has it, by a key of its own, and ends once it is answered. Where it listens at the very place where that one did, that
+//! one has ended: nobody can listen twice there. Then it takes the name at once. Time proves nothing here: a new leader of etcd gives every lease its whole time again, so the
 //! key of a process that has ended may stay for long (etcd, `lease/lessor.go`: `Promote`).
 
 use super::call::{CallError, timely};
@@ -21,6 +22,8 @@ use uuid::Uuid;
 
 /// How long a controller counts as alive after it was heard of last, in seconds.
 const LEASE: i64 = 5;
+/// What separates a process's number from its place.
+const AT: char = '@';
 /// How often it is heard of, and looks who else is.
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -31,8 +34,12 @@ pub(super) struct ControllerPresence {
     name: ControllerName,
     /// Tells this process from another one with the same name.
     instance: String,
+    /// Where this process listens, which no other one can.
+    place: Option<String>,
     lease: Option<i64>,
     live: watch::Sender<Live>,
+    /// Whether this process has the name.
+    is_named: watch::Sender<bool>,
 }
 
 impl ControllerPresence {
@@ -41,22 +48,30 @@ impl ControllerPresence {
         endpoints: Arc<ClusterMembers>,
         layout: Arc<Layout>,
         name: ControllerName,
-    ) -> (Self, watch::Receiver<Live>) {
+        place: Option<String>,
+    ) -> (Self, watch::Receiver<Live>, watch::Receiver<bool>) {
         let (live, found) = watch::channel(Live {
             controllers: BTreeSet::from([name.clone()]),
             since: Instant::now(),
             is_current: false,
         });
-        let instance = Uuid::new_v4().to_string();
+        let (is_named, named) = watch::channel(false);
+        let place = place.filter(|place| !place.contains([' ', AT]));
+        let instance = match &place {
+            Some(place) => format!("{}{AT}{place}", Uuid::new_v4()),
+            None => Uuid::new_v4().to_string(),
+        };
         let presence = Self {
             endpoints,
             layout,
             name,
             instance,
+            place,
             lease: None,
             live,
+            is_named,
         };
-        (presence, found)
+        (presence, found, named)
     }
 
     /// Is present, unless another process that lives has this one's name.
@@ -126,10 +141,14 @@ impl ControllerPresence {
         match &seen.holder {
             None => self.register(reached, lease).await?,
             Some(holder) if holder.instance == *own => {
+                self.is_named.send_replace(true);
                 if let Some(contender) = contender.filter(|one| *one != own && !holder.answers(one))
                 {
                     self.answer(reached, lease, contender).await?;
                 }
+            }
+            Some(holder) if holder.was_at(self.place.as_deref()) => {
+                self.succeed(reached, lease, holder).await?;
             }
             Some(holder) if holder.answers(own) => return Ok(None),
             // It may have ended, as this one did before it was started again: then its key goes with its lease.
@@ -195,7 +214,34 @@ impl ControllerPresence {
         let taking = Txn::new()
             .when(absent)
             .and_then([put(key, value.written(), lease)]);
-        timely(reached.client.kv_client().txn(taking)).await?;
+        let taken = timely(reached.client.kv_client().txn(taking)).await?;
+        if taken.succeeded() {
+            self.is_named.send_replace(true);
+        }
+        Ok(())
+    }
+
+    /// Takes the name of a process that has ended, unless another one is faster.
+    async fn succeed(
+        &self,
+        reached: &Reached,
+        lease: i64,
+        ended: &NameHolder,
+    ) -> Result<(), CallError> {
+        let key = self.layout.controller(&self.name);
+        let unchanged = [Compare::value(
+            key.clone(),
+            CompareOp::Equal,
+            ended.written(),
+        )];
+        let value = NameHolder::new(&self.instance);
+        let taking = Txn::new()
+            .when(unchanged)
+            .and_then([put(key, value.written(), lease)]);
+        let taken = timely(reached.client.kv_client().txn(taking)).await?;
+        if taken.succeeded() {
+            self.is_named.send_replace(true);
+        }
         Ok(())
     }
 
@@ -265,6 +311,12 @@ impl NameHolder {
             Some(answered) => format!("{} {answered}", self.instance),
             None => self.instance.clone(),
         }
+    }
+
+    /// Whether it listened at this place.
+    fn was_at(&self, place: Option<&str>) -> bool {
+        let own = self.instance.split_once(AT).map(|(_, place)| place);
+        own.is_some() && own == place
     }
 
     fn answers(&self, contender: &str) -> bool {

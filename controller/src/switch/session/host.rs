@@ -87,7 +87,9 @@ impl SwitchSession {
                 refused.with_label_values(&labels).inc();
                 return Ok(());
             }
-            HostEvent::Delegated(subnet, delegation) => Event::Delegated(subnet, delegation),
+            HostEvent::Delegated(subnet, delegation) => {
+                Event::Delegated(self.chassis.clone(), subnet, delegation)
+            }
             HostEvent::Announced(announced) => Event::Announced(self.chassis.clone(), announced),
             HostEvent::Appeared(port) => Event::Appeared(port, self.chassis.clone()),
             HostEvent::ServerAnswered {

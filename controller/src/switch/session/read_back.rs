@@ -52,7 +52,7 @@ impl SwitchSession {
     pub(super) async fn reconcile(&mut self) -> Result<(), SwitchSessionError> {
         let inventory = self.inventory().await?;
         let latest = self.context.snapshots.latest();
-        if let Some(before) = self.take_news(latest) {
+        if let Some(before) = self.take_news(latest)? {
             // What changes is found by comparing with what the switch has.
             drop(self.catch_up(&before));
         }

@@ -3,7 +3,7 @@
 use super::member::Member;
 use super::settings;
 use etcd_client::{Client, PutOptions};
-use sextant_controller::store::Etcd;
+use sextant_controller::store::{Etcd, Joined};
 use sextant_model::ControllerName;
 use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
@@ -54,14 +54,37 @@ async fn of_two_processes_with_one_name_the_second_ends_and_the_first_lives_on()
 }
 
 #[tokio::test]
+async fn one_that_listens_where_the_holder_of_its_name_did_has_the_name_at_once() {
+    let member = Member::alone();
+    let mut client = Client::connect([member.url()], None).await.unwrap();
+    let lease = client.lease_grant(LONG, None).await.unwrap().id();
+    let old = PutOptions::new().with_lease(lease);
+    client
+        .put(NAME, "ended@boot,net,[::]:6640 asked", Some(old))
+        .await
+        .unwrap();
+    let (_store, elsewhere) = join(&member, Some("boot,net,[::]:6641")).await;
+    let waits = tokio::spawn(elsewhere.presence);
+    wait_value(&mut client, CONTENDER, |value| value.is_some()).await;
+    assert!(!*elsewhere.named.borrow(), "another place proves nothing");
+    waits.abort();
+
+    let (_store, mut here) = join(&member, Some("boot,net,[::]:6640")).await;
+    let _present = tokio::spawn(here.presence);
+    here.named.wait_for(|is_named| *is_named).await.unwrap();
+    let holds = wait_value(&mut client, NAME, |value| value.is_some()).await;
+    assert!(holds.unwrap().ends_with("@boot,net,[::]:6640"));
+}
+
+#[tokio::test]
 async fn of_several_that_are_started_together_one_has_the_name() {
     let member = Member::alone();
     let mut stores = Vec::new();
     let mut present = JoinSet::new();
     for _ in 0..3 {
-        let (store, presence) = join(&member).await;
+        let (store, joined) = join(&member, None).await;
         stores.push(store);
-        present.spawn(presence);
+        present.spawn(joined.presence);
     }
     while present.len() > 1 {
         let ended = tokio::time::timeout(PATIENCE, present.join_next()).await;
@@ -76,14 +99,14 @@ async fn of_several_that_are_started_together_one_has_the_name() {
 }
 
 async fn present(member: &Member) -> (Etcd, JoinHandle<()>) {
-    let (store, presence) = join(member).await;
-    (store, tokio::spawn(presence))
+    let (store, joined) = join(member, None).await;
+    (store, tokio::spawn(joined.presence))
 }
 
-async fn join(member: &Member) -> (Etcd, impl Future<Output = ()> + Send + use<>) {
+async fn join(member: &Member, place: Option<&str>) -> (Etcd, Joined) {
     let store = Etcd::open(&settings([member.url()])).await.unwrap();
-    let (_, presence) = store.join(ControllerName::new("c1"));
-    (store, presence)
+    let joined = store.join(ControllerName::new("c1"), place.map(str::to_owned));
+    (store, joined)
 }
 
 /// Waits until the value of a key is as wanted, and returns it.

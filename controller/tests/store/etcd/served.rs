@@ -38,7 +38,18 @@ impl Controller {
 
     /// One that reaches etcd at these URLs.
     fn reaching(urls: &[String], name: &str) -> Self {
-        let folder = Folder::new(name);
+        let mut started = Self::start(urls, name, name);
+        let log = BufReader::new(started.process.stderr.take().unwrap());
+        let mut lines = log.lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains("ready")), "it did not start");
+        std::thread::spawn(move || lines.for_each(drop));
+        started
+    }
+
+    /// Starts one of this name, whether or not it becomes ready.
+    fn start(urls: &[String], folder: &str, name: &str) -> Self {
+        let folder = Folder::new(folder);
+        let controller = name;
         let ports = [(); 4].map(|()| free_port().unwrap());
         let mut text = String::new();
         for (name, port) in ["api", "openflow", "ovsdb", "metrics"].iter().zip(ports) {
@@ -47,16 +58,13 @@ impl Controller {
         text += &format!(
             "control.socket = ''\nweb.listen = ''\n[store]\nkind = 'etcd'\nendpoints = {urls:?}\n"
         );
+        text += &format!("[controllers]\nname = '{controller}'\n");
         text += "[quotas]\nquota_port = -1\n";
         let file = folder.0.join("sextant.toml");
         std::fs::write(&file, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_sextant"));
         command.arg("serve").arg("--config").arg(&file);
-        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
-        let log = BufReader::new(process.stderr.take().unwrap());
-        let mut lines = log.lines().map_while(Result::ok);
-        assert!(lines.any(|line| line.contains("ready")), "it did not start");
-        std::thread::spawn(move || lines.for_each(drop));
+        let process = command.stderr(Stdio::piped()).spawn().unwrap();
         Self {
             process,
             api: ports[0],
@@ -131,6 +139,30 @@ fn two_controllers_serve_one_cloud() {
         // The other is told by its watch, and is asked until it knows.
         while reader.has_network(&name).body["networks"] == json!([]) {}
     }
+}
+
+#[test]
+fn a_second_process_with_a_name_that_is_taken_answers_nobody_and_ends() {
+    let members = [Member::alone()];
+    let urls: Vec<String> = members.iter().map(Member::url).collect();
+    let one = Controller::on(&members, "taken");
+    let mut second = Controller::start(&urls, "second", "taken");
+    // Its listener takes the request, which is answered by nobody.
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--retry-connrefused", "--retry", "100"]);
+    curl.args(["--retry-delay", "1", "--retry-max-time", "20"]);
+    curl.arg(format!("http://[::1]:{}/v2.0/networks", second.api));
+    let mut asked = curl.stdout(Stdio::piped()).spawn().unwrap();
+    let log = BufReader::new(second.process.stderr.take().unwrap());
+    let said: Vec<String> = log.lines().map_while(Result::ok).collect();
+    assert!(!second.process.wait().unwrap().success());
+    assert!(!said.iter().any(|line| line.contains("ready")), "{said:#?}");
+    let why = "another controller has the name taken";
+    assert!(said.iter().any(|line| line.contains(why)), "{said:#?}");
+    let _ = asked.kill();
+    let answer = asked.wait_with_output().unwrap().stdout;
+    assert_eq!(String::from_utf8(answer).unwrap(), "");
+    assert_eq!(one.make_network("still").status, 201);
 }
 
 #[test]

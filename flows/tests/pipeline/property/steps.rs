@@ -145,6 +145,12 @@ const IPV4_SUBNET: u8 = 2;
 /// The physical network.
 pub(super) const PHYSICAL: &str = "phys";
 
+fn put_server_identity(cloud: &mut Cloud, n: u8) {
+    cloud.put(Object::ServerIdentity(ServerIdentity {
+        uuid: id(&format!("server{n}")),
+    }));
+}
+
 fn set_lifetime(cloud: &mut Cloud, lifetime: u16) {
     let mut settings = (*cloud.intent.settings).clone();
     settings.ra.lifetime = lifetime;
@@ -244,9 +250,7 @@ impl Step {
             | Self::Flawed(..)
             | Self::Metadata(..)
             | Self::Leave(_) => self.apply_to_hypervisors(cloud),
-            Self::ServerIdentity(n) => cloud.put(Object::ServerIdentity(ServerIdentity {
-                uuid: id(&format!("server{n}")),
-            })),
+            Self::ServerIdentity(n) => put_server_identity(cloud, n),
             Self::Gateway(..)
             | Self::NoGateway(_)
             | Self::GatewayUp(..)
