@@ -102,5 +102,7 @@ fn each_hypervisor_may_have_a_controller_of_its_own() -> Result<(), LabError> {
     assert_eq!(several.shares()?.owned, [1; 8]);
     let change = several.live(3)?;
     assert_eq!(change.seen.len(), 8, "at each of them");
+    let again = several.restart(3)?;
+    assert_eq!(again.flow_mods, 0, "{again:?}");
     Ok(())
 }

@@ -69,7 +69,7 @@ fn whoever_asks_badly_hears_why_and_keeps_nobody_waiting() -> Result<(), LabErro
         ),
         (
             "a packet that is none",
-            b"{\"trace\":{\"packet\":\"ipv7\"}}\n",
+            b"{\"trace\":{\"words\":[\"ipv7\"]}}\n",
             "'ipv7' is no field",
         ),
         (

@@ -248,6 +248,36 @@ impl Several {
         })
     }
 
+    /// The controller of this number, from 0, is killed and started again, where each hypervisor connects to one controller alone:
+    /// nobody takes its hypervisors over.
+    ///
+    /// # Errors
+    /// [`LabError::Timeout`] when it does not own them again.
+    pub fn restart(&mut self, number: usize) -> Result<Return, LabError> {
+        let all = self.simulator.hypervisors();
+        let share = self.controllers[number].metric(OWNED)?;
+        let flow_mods = self.simulator.count(Count::FlowMods);
+        let connections = [Side::Database, Side::Switch].map(Count::Connected);
+        self.controllers[number].stop();
+        self.wait("the end of its connections", LOOK, || {
+            Ok(self.lacks(&connections, all - share, usize::eq))
+        })?;
+        let begun = Instant::now();
+        self.controllers[number].start()?;
+        let ready = begun.elapsed();
+        self.wait("its hypervisors", LOOK, || {
+            let lacks = self.lacks(&connections, all, usize::eq);
+            Ok(lacks.or_else(|| self.lacks(&[Count::Owned, Count::Read], all, usize::eq)))
+        })?;
+        let owned = begun.elapsed() - ready;
+        self.settle_with(begun, 1)?;
+        Ok(Return {
+            ready,
+            owned,
+            flow_mods: self.simulator.count(Count::FlowMods) - flow_mods,
+        })
+    }
+
     /// The controller of this number is started again, and takes its share of so many hypervisors.
     ///
     /// # Errors

@@ -43,6 +43,8 @@ pub(super) fn measure(options: &Options, dimensions: &Dimensions) -> Result<(), 
             .map_err(during(hypervisors, "a port's life"))?,
     );
     if options.one_each {
+        let again = several.restart(KILLED);
+        tell_return(&again.map_err(during(hypervisors, "kill -9"))?);
         return Ok(());
     }
     let takeover = several
