@@ -19,6 +19,16 @@ fn values<'v>(rows: &'v [Value], key: &str) -> Vec<&'v str> {
     rows.iter().map(|row| text(row, key)).collect()
 }
 
+/// The rows of ports without what changes with each second: the ages of their leases.
+fn ageless(mut rows: Vec<Value>) -> Vec<Value> {
+    for row in &mut rows {
+        for lease in row["leases"].as_array_mut().into_iter().flatten() {
+            (lease["renewed_ago"], lease["valid_for"]) = (Value::Null, Value::Null);
+        }
+    }
+    rows
+}
+
 #[test]
 fn lists_say_what_is_there_and_search_finds_it() -> Result<(), Failure> {
     let mut world = World::start()?;
@@ -55,7 +65,7 @@ fn lists_say_what_is_there_and_search_finds_it() -> Result<(), Failure> {
             page => paged.extend(page),
         }
     }
-    assert_eq!(paged, all);
+    assert_eq!(ageless(paged), ageless(all));
 
     let port = &world.plugged().expect("guests").stateful1.port;
     for (meant, kind) in [
