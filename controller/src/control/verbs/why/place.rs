@@ -3,7 +3,7 @@
 use super::Case;
 use crate::control::verbs::finding::Finding;
 use crate::port_history::INTERFACE_ELSEWHERE;
-use sextant_model::{ChassisId, Network};
+use sextant_model::{ChassisId, Network, Ownership};
 
 /// The first of these that is bad makes the later ones impossible, so they end there.
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
@@ -170,14 +170,11 @@ fn hypervisor(case: &Case<'_>) -> Option<Finding> {
         .chassis()
         .get(id)
         .is_some_and(|chassis| chassis.observed);
-    let owner = facts.owners().get(id);
+    let elsewhere = facts.owners().get(id).filter(|_| !here);
+    let is_gone = facts.gone().contains(id);
     Some(match (database, switch) {
-        _ if facts.gone().contains(id) => Finding::bad(
-            CHECK,
-            format!("Hypervisor {id} is gone: neither its database nor its switch is connected."),
-            format!("look whether {id} runs, and reaches this controller: ovs-vsctl get-manager"),
-        ),
-        (_, false) if !here && let Some(owner) = owner => Finding::unclear(
+        (false, false) if is_gone => gone(id, elsewhere),
+        (_, false) if !is_gone && let Some(owner) = elsewhere => Finding::unclear(
             CHECK,
             format!(
                 "Controller {} owns hypervisor {id}: what follows is what is stored.",
@@ -204,6 +201,27 @@ fn hypervisor(case: &Case<'_>) -> Option<Finding> {
             ),
         ),
     })
+}
+
+/// A hypervisor that is gone, and of which nothing is connected here.
+fn gone(id: &ChassisId, elsewhere: Option<&Ownership>) -> Finding {
+    const CHECK: &str = "hypervisor";
+    match elsewhere {
+        None => Finding::bad(
+            CHECK,
+            format!("Hypervisor {id} is gone: neither its database nor its switch is connected."),
+            format!("look whether {id} runs, and reaches this controller: ovs-vsctl get-manager"),
+        ),
+        // Its database may be connected there.
+        Some(owner) => Finding::bad(
+            CHECK,
+            format!("Hypervisor {id} is gone: its switch is connected to no controller."),
+            format!(
+                "look whether {id} and its ovs-vswitchd run; on the machine of {}, its owner: the same command",
+                owner.controller
+            ),
+        ),
+    }
 }
 
 fn number(case: &Case<'_>) -> Option<Finding> {
