@@ -84,3 +84,27 @@ async fn what_of_a_hypervisor_is_not_connected_is_said() {
     let each = "not connected: h1 (its database and its switch), h2 (its database).";
     assert!(screen.contains(each), "{screen}");
 }
+
+#[tokio::test]
+async fn a_healthy_port_hears_of_peers_that_are_not_connected() {
+    let door = door(half_gone(), "peers");
+    let _h1 = [&door.databases, &door.switches].map(|seats| connect(seats, "h1"));
+    let _database = connect(&door.databases, "h2");
+    let said = why(&door, "a1").await;
+    let peers = "may not be reached on hypervisors that are not connected: h2 (its switch).";
+    assert!(said.contains(peers), "{said}");
+    let tunnels = said.lines().find(|line| line.contains("none was probed"));
+    assert!(tunnels.unwrap().starts_with("note     tunnels"), "{said}");
+    let id = cloud::port_id("a1").to_string();
+    let rows = door.ask(&["why", "--json", &id]).await.out;
+    let rows = rows
+        .lines()
+        .map(|row| serde_json::from_str::<serde_json::Value>(row).unwrap());
+    let peers = rows.into_iter().find(|row| row["check"] == "peers");
+    let advice = peers.unwrap()["advice"].to_string();
+    assert!(advice.contains("does ovs-vswitchd answer"), "{advice}");
+
+    let _switch = connect(&door.switches, "h2");
+    let said = why(&door, "a1").await;
+    assert!(!said.contains("may not be reached"), "{said}");
+}
