@@ -1,4 +1,4 @@
-//! What `why` and `status` say of hypervisors that are not connected.
+//! What `why` and `status` say of hypervisors that are not connected, and of interfaces that are no port's.
 
 use super::Door;
 use super::cloud::{self, Cloud};
@@ -107,4 +107,28 @@ async fn a_healthy_port_hears_of_peers_that_are_not_connected() {
     let _switch = connect(&door.switches, "h2");
     let said = why(&door, "a1").await;
     assert!(!said.contains("may not be reached"), "{said}");
+}
+
+/// `a1` is a port whose interface on h2 has another `iface-id`.
+#[tokio::test]
+async fn an_iface_id_that_no_port_has_is_named_where_the_port_has_no_interface() {
+    for (host, sentence) in [
+        ("", "No hypervisor has an interface for this port"),
+        ("h1", "Hypervisor h1 has no interface for this port"),
+    ] {
+        let mut cloud = half_gone();
+        cloud.unplug("a1");
+        cloud.change_port("a1", |port| port.host_id = host.to_owned());
+        let (id, mac) = (cloud::port_id("a1"), cloud.get_port("a1").mac_address);
+        cloud.plug("typo", "h2");
+        let door = door(cloud, &format!("stray-{host}"));
+        let said = why(&door, "a1").await;
+        assert!(said.contains(sentence), "{said}");
+        let stray = format!("that no port has: {} on h2.", cloud::port_id("typo"));
+        assert!(said.contains(&stray), "{said}");
+        let advice =
+            format!("attached-mac {mac}: ovs-vsctl set interface NAME external_ids:iface-id={id}");
+        assert!(said.contains(&advice), "{said}");
+        assert!(!said.contains("add-port"), "{said}");
+    }
 }
