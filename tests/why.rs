@@ -318,7 +318,10 @@ fn what_is_wrong_with_the_hypervisor_is_named() -> Outcome {
     bad(&world, id, "switch of h2 is not connected")?;
     let status = world.controller.ask(&["status"])?.stdout;
     assert!(status.starts_with("BAD      hypervisors"), "{status}");
-    assert!(status.contains("is not connected: h2."), "{status}");
+    assert!(
+        status.contains("not connected: h2 (its switch)."),
+        "{status}"
+    );
     host.start_vswitchd()?;
     finds_soon_good(&world, id)?;
 

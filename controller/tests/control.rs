@@ -10,6 +10,8 @@
 mod cloud;
 #[path = "control/trace.rs"]
 mod trace;
+#[path = "control/why.rs"]
+mod why;
 
 use cloud::Cloud;
 use sextant_controller::captures::Captures;
@@ -36,6 +38,8 @@ struct Door {
     folder: PathBuf,
     neighbors: Neighbors,
     store: Arc<dyn Store>,
+    databases: Seats<ChassisId>,
+    switches: Seats<ChassisId>,
     _publisher: Publisher,
 }
 
@@ -56,6 +60,7 @@ impl Door {
         std::fs::create_dir_all(&folder).unwrap();
         let store: Arc<dyn Store> = Arc::new(Embedded::open(&folder.join("store")).unwrap());
         let (publisher, snapshots) = Snapshots::new(snapshot);
+        let (databases, switches) = (Seats::default(), Seats::default());
         let known = OperatorView {
             snapshots,
             neighbors: neighbors.clone(),
@@ -65,8 +70,8 @@ impl Door {
             probes: TunnelProbes::default(),
             captures: Captures::default(),
             events: state::events().0,
-            databases: Seats::default(),
-            switches: Seats::default(),
+            databases: databases.clone(),
+            switches: switches.clone(),
             store: StoredCloud(store.clone()),
         };
         let socket = ControlSocket::bind(&folder.join("control")).unwrap();
@@ -75,6 +80,8 @@ impl Door {
             folder,
             neighbors,
             store,
+            databases,
+            switches,
             _publisher: publisher,
         }
     }

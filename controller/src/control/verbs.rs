@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod capture;
+mod connections;
 pub mod drops;
 pub mod events;
 pub mod explain;

@@ -1,5 +1,6 @@
 //! `sextant status`: the cloud on one screen, what is wrong first.
 
+use super::connections::missing_of;
 use super::finding::{Finding, FindingState};
 use crate::control::table::count_of;
 use crate::control::{Give, OperatorView, Verb, VerbError};
@@ -7,7 +8,7 @@ use crate::scarcity;
 use crate::snapshot::Snapshot;
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use sextant_model::{ChassisId, PortId, PrefixSource, RouterId, Subnet};
+use sextant_model::{PortId, PrefixSource, RouterId, Subnet};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -85,18 +86,15 @@ fn hypervisors(known: &OperatorView, snapshot: &Snapshot) -> Option<Finding> {
              tcp:[CONTROLLER]:6640, as docs/guides/hypervisors.md has it",
         ));
     }
-    let mut lost: BTreeSet<&ChassisId> = BTreeSet::new();
-    for (id, chassis) in all {
-        let connected = known.switches.is_taken(id) && known.databases.is_taken(id);
-        if facts.gone().contains(id) || chassis.observed && !connected {
-            lost.insert(id);
-        }
-    }
+    let lost = all.keys().filter_map(|id| {
+        let missing = missing_of(known, facts, id)?;
+        Some(format!("{id} ({missing})"))
+    });
     Some(match named(lost) {
         Some(names) => Finding::bad(
             CHECK,
-            format!("Database or switch is not connected: {names}."),
-            "sextant facts hypervisors; there: ovs-vsctl show",
+            format!("These are not connected: {names}."),
+            "sextant facts hypervisors; there: ovs-vsctl show; does ovs-vswitchd answer? ovs-appctl -t ovs-vswitchd version",
         ),
         None if all.len() == 1 => Finding::good(CHECK, "The only one is connected."),
         None => Finding::good(CHECK, format!("All {} are connected.", all.len())),

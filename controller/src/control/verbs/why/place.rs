@@ -3,7 +3,7 @@
 use super::Case;
 use crate::control::verbs::finding::Finding;
 use crate::port_history::INTERFACE_ELSEWHERE;
-use sextant_model::{ChassisId, Network};
+use sextant_model::{ChassisId, Network, Ownership, Port};
 
 /// The first of these that is bad makes the later ones impossible, so they end there.
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
@@ -61,17 +61,7 @@ fn plugged_in(case: &Case<'_>) -> Option<Finding> {
     }
     let host = &port.host_id;
     if host.is_empty() {
-        return Some(Finding::bad(
-            CHECK,
-            format!(
-                "No hypervisor has an interface for this port (external_ids:iface-id={}).",
-                port.id
-            ),
-            format!(
-                "plug it in: ovs-vsctl add-port br-int TAP -- set interface TAP external_ids:iface-id={}",
-                port.id
-            ),
-        ));
+        return Some(nowhere(case));
     }
     let Some(chassis) = facts.chassis_named(host).next() else {
         return Some(Finding::bad(
@@ -97,17 +87,48 @@ fn plugged_in(case: &Case<'_>) -> Option<Finding> {
             ),
         ));
     }
+    let strays = strays(case, Some(chassis));
     Some(Finding::bad(
         CHECK,
         format!(
             "Hypervisor {chassis} has no interface for this port (external_ids:iface-id={}).{}",
             port.id,
-            strangers(case, chassis)
+            strays.as_deref().unwrap_or_default()
         ),
-        format!(
-            "on {chassis}: ovs-vsctl --columns=name,external_ids list interface; set the right iface-id, or start the guest"
-        ),
+        match strays {
+            Some(_) => format!("{}; or start the guest on {chassis}", correction(port)),
+            None => format!(
+                "on {chassis}: ovs-vsctl --columns=name,external_ids list interface; set the right iface-id, or start the guest"
+            ),
+        },
     ))
+}
+
+/// No hypervisor has an interface of the port, which is asked for on none.
+fn nowhere(case: &Case<'_>) -> Finding {
+    let (id, strays) = (case.port.id, strays(case, None));
+    Finding::bad(
+        "plugged in",
+        format!(
+            "No hypervisor has an interface for this port (external_ids:iface-id={id}).{}",
+            strays.as_deref().unwrap_or_default()
+        ),
+        match strays {
+            Some(_) => format!("{}; or plug it in", correction(case.port)),
+            None => format!(
+                "plug it in: ovs-vsctl add-port br-int TAP -- set interface TAP external_ids:iface-id={id}"
+            ),
+        },
+    )
+}
+
+/// How an interface of the port gets its `iface-id`.
+fn correction(port: &Port) -> String {
+    let (id, mac) = (port.id, port.mac_address);
+    format!(
+        "on each of these: ovs-vsctl --columns=name,external_ids list interface; for the one with attached-mac {mac}: \
+         ovs-vsctl set interface NAME external_ids:iface-id={id}"
+    )
 }
 
 /// Where an interface of the port is without effect, if that is the last that happened.
@@ -116,21 +137,29 @@ fn without_effect<'c>(case: &'c Case<'_>) -> Option<&'c str> {
     (newest.what == INTERFACE_ELSEWHERE).then_some(&*newest.outcome)
 }
 
-/// Interfaces there whose id no port has.
-fn strangers(case: &Case<'_>, chassis: &ChassisId) -> String {
+/// Interfaces whose id no port has, those on the hypervisor where the port is asked for first. `None`: there are none.
+fn strays(case: &Case<'_>, asked: Option<&ChassisId>) -> Option<String> {
+    /// How many are named.
+    const MOST: usize = 5;
     let facts = &case.snapshot.facts;
-    let unknown = facts
-        .plugged()
-        .iter()
-        .filter(|(id, plugged)| plugged.chassis == *chassis && facts.binding(**id).is_none());
-    let ids: Vec<String> = unknown.take(5).map(|(id, _)| id.to_string()).collect();
-    match ids.is_empty() {
-        true => String::new(),
-        false => format!(
-            " Interfaces there have an iface-id that no port has: {}.",
-            ids.join(", ")
-        ),
-    }
+    let strays = facts.plugged().iter();
+    let mut strays: Vec<_> = strays
+        .filter(|(id, _)| facts.binding(**id).is_none())
+        .map(|(id, plugged)| (asked != Some(&plugged.chassis), id, &plugged.chassis))
+        .collect();
+    strays.sort_unstable();
+    let shown = strays.iter().take(MOST);
+    let shown: Vec<String> = shown
+        .map(|(_, id, chassis)| format!("{id} on {chassis}"))
+        .collect();
+    let more = match strays.len().saturating_sub(MOST) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!shown.is_empty()).then(|| {
+        let shown = shown.join(", ");
+        format!(" Interfaces have an iface-id that no port has: {shown}{more}.")
+    })
 }
 
 fn asked_for(case: &Case<'_>) -> Option<Finding> {
@@ -170,14 +199,11 @@ fn hypervisor(case: &Case<'_>) -> Option<Finding> {
         .chassis()
         .get(id)
         .is_some_and(|chassis| chassis.observed);
-    let owner = facts.owners().get(id);
+    let elsewhere = facts.owners().get(id).filter(|_| !here);
+    let is_gone = facts.gone().contains(id);
     Some(match (database, switch) {
-        _ if facts.gone().contains(id) => Finding::bad(
-            CHECK,
-            format!("Hypervisor {id} is gone: neither its database nor its switch is connected."),
-            format!("look whether {id} runs, and reaches this controller: ovs-vsctl get-manager"),
-        ),
-        (_, false) if !here && let Some(owner) = owner => Finding::unclear(
+        (false, false) if is_gone => gone(id, elsewhere),
+        (_, false) if !is_gone && let Some(owner) = elsewhere => Finding::unclear(
             CHECK,
             format!(
                 "Controller {} owns hypervisor {id}: what follows is what is stored.",
@@ -204,6 +230,27 @@ fn hypervisor(case: &Case<'_>) -> Option<Finding> {
             ),
         ),
     })
+}
+
+/// A hypervisor that is gone, and of which nothing is connected here.
+fn gone(id: &ChassisId, elsewhere: Option<&Ownership>) -> Finding {
+    const CHECK: &str = "hypervisor";
+    match elsewhere {
+        None => Finding::bad(
+            CHECK,
+            format!("Hypervisor {id} is gone: neither its database nor its switch is connected."),
+            format!("look whether {id} runs, and reaches this controller: ovs-vsctl get-manager"),
+        ),
+        // Its database may be connected there.
+        Some(owner) => Finding::bad(
+            CHECK,
+            format!("Hypervisor {id} is gone: its switch is connected to no controller."),
+            format!(
+                "look whether {id} and its ovs-vswitchd run; on the machine of {}, its owner: the same command",
+                owner.controller
+            ),
+        ),
+    }
 }
 
 fn number(case: &Case<'_>) -> Option<Finding> {

@@ -1,10 +1,14 @@
 //! The ways from the port's hypervisor to others: tunnels, provider networks, gateways.
 
 use super::Case;
+use crate::control::verbs::connections::missing_of;
 use crate::control::verbs::finding::{Finding, FindingState};
 use crate::control::verbs::probe::{AskedProbe, probe};
 use sextant_model::{ChassisId, Network, RouterId};
 use std::collections::BTreeSet;
+
+/// How many hypervisors a finding names.
+const MOST_NAMED: usize = 5;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let (Some(chassis), Some(network)) = (&case.chassis, case.network()) else {
@@ -15,6 +19,7 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
         false => mapping(case, chassis, network),
     };
     let mut findings: Vec<Finding> = way.into_iter().collect();
+    findings.extend(peers(case, chassis, network));
     findings.extend(
         routers(case)
             .into_iter()
@@ -63,6 +68,33 @@ fn tunnels(case: &Case<'_>, chassis: &ChassisId, network: &Network) -> Option<Fi
     })
 }
 
+/// Whether the other hypervisors with a port of the network are connected.
+fn peers(case: &Case<'_>, chassis: &ChassisId, network: &Network) -> Option<Finding> {
+    let facts = &case.snapshot.facts;
+    let peers = facts
+        .chassis_with(network.id)
+        .filter(|peer| *peer != chassis);
+    let lost: Vec<String> = peers
+        .filter_map(|peer| Some((peer, missing_of(case.known, facts, peer)?)))
+        .map(|(peer, missing)| format!("{peer} ({missing})"))
+        .collect();
+    if lost.is_empty() {
+        return None;
+    }
+    let (count, shown) = (lost.len(), lost[..lost.len().min(MOST_NAMED)].join(", "));
+    let more = match count.saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(Finding::hint(
+        "peers",
+        format!(
+            "Guests of this network may not be reached on hypervisors that are not connected: {shown}{more}."
+        ),
+        "sextant status; on each of them: does ovs-vswitchd answer? ovs-appctl -t ovs-vswitchd version".to_owned(),
+    ))
+}
+
 fn mapping(case: &Case<'_>, chassis: &ChassisId, network: &Network) -> Option<Finding> {
     const CHECK: &str = "provider network";
     let physical = network.physical_network.as_ref()?;
@@ -86,6 +118,7 @@ fn mapping(case: &Case<'_>, chassis: &ChassisId, network: &Network) -> Option<Fi
 
 /// Sends frames to some of these hypervisors and back.
 fn probed(case: &Case<'_>, chassis: &ChassisId, peers: &BTreeSet<&ChassisId>) -> Finding {
+    const CHECK: &str = "tunnels";
     /// An answer should not take long.
     const MOST: usize = 3;
     let mut passed = Vec::new();
@@ -102,17 +135,17 @@ fn probed(case: &Case<'_>, chassis: &ChassisId, peers: &BTreeSet<&ChassisId>) ->
     }
     passed.dedup();
     let count = peers.len();
-    let probed = match passed.is_empty() {
-        true => "none was probed".to_owned(),
-        false => format!(
-            "frames of full length pass to and from {}",
-            passed.join(", ")
+    let all = format!("Hypervisors with ports of this network: {count}");
+    match passed.is_empty() {
+        true => Finding::note(CHECK, format!("{all}; none was probed.")),
+        false => Finding::good(
+            CHECK,
+            format!(
+                "{all}; frames of full length pass to and from {}.",
+                passed.join(", ")
+            ),
         ),
-    };
-    Finding::good(
-        "tunnels",
-        format!("Hypervisors with ports of this network: {count}; {probed}."),
-    )
+    }
 }
 
 /// The routers of the port's subnets.
