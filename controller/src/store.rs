@@ -11,8 +11,8 @@ mod measured;
 
 pub use embedded::{EMBEDDED_FILE, Embedded, FORMAT, OpenError};
 pub use etcd::{
-    ClusterCheckup, Etcd, EtcdError, EtcdSettings, Joined, MemberCheckup, MemberStatus, Password,
-    check_endpoint, check_up,
+    ClusterCheckup, ClusterMembership, Etcd, EtcdError, EtcdSettings, MemberCheckup, MemberStatus,
+    Password, check_endpoint, check_up,
 };
 pub use measured::Measured;
 

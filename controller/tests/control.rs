@@ -54,6 +54,15 @@ impl Door {
         Self::open_to(name, Snapshot::default())
     }
 
+    fn of(cloud: Cloud, name: &str) -> Self {
+        let snapshot = Snapshot {
+            intent: cloud.intent,
+            facts: cloud.facts,
+            ..Snapshot::default()
+        };
+        Self::open_to(name, snapshot)
+    }
+
     fn open_to(name: &str, snapshot: Snapshot) -> Self {
         let folder = std::env::temp_dir().join(format!("sx-door-{name}-{}", std::process::id()));
         let neighbors = neighbors();

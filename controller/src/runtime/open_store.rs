@@ -4,7 +4,8 @@ use super::{RuntimeError, data_dir};
 use crate::cluster::{Cluster, Live};
 use crate::config::{Config, StoreConfig, StoreKind};
 use crate::store::{
-    Boxed, CommitError, EMBEDDED_FILE, Embedded, Etcd, EtcdError, Joined, Precondition, Store,
+    Boxed, ClusterMembership, CommitError, EMBEDDED_FILE, Embedded, Etcd, EtcdError, Precondition,
+    Store,
 };
 use sextant_model::{Change, ControllerName, Object, ObjectKey, ServerIdentity};
 use std::net::SocketAddr;
@@ -53,10 +54,10 @@ pub(super) async fn open(config: &Config) -> Result<Opened, RuntimeError> {
 
 /// Waits until this process has its name. The presence goes on by itself from then on.
 async fn take_name(
-    joined: Joined,
+    joined: ClusterMembership,
     name: &ControllerName,
 ) -> Result<(watch::Receiver<Live>, Boxed<'static, ()>), RuntimeError> {
-    let Joined {
+    let ClusterMembership {
         live,
         mut named,
         presence,

@@ -55,7 +55,7 @@ pub struct Etcd {
 }
 
 /// A controller that joins others.
-pub struct Joined {
+pub struct ClusterMembership {
     /// Who else lives.
     pub live: signal::Receiver<Live>,
     /// Whether this process has its name.
@@ -91,10 +91,10 @@ impl Etcd {
     }
 
     /// The presence of a controller with this name, which listens at this place, where no other process can.
-    pub fn join(&self, name: ControllerName, place: Option<String>) -> Joined {
+    pub fn join(&self, name: ControllerName, place: Option<String>) -> ClusterMembership {
         let (presence, live, named) =
             ControllerPresence::new(self.endpoints.clone(), self.layout.clone(), name, place);
-        Joined {
+        ClusterMembership {
             live,
             named,
             presence: Box::pin(presence.last()),

@@ -2,7 +2,6 @@
 
 use super::cloud::{self, Cloud};
 use super::{Door, Said};
-use sextant_controller::snapshot::Snapshot;
 use sextant_model::{Direction, Ipv6Mode, Object, RemoteEnd, SecurityGroup, SecurityGroupRule};
 use std::sync::Arc;
 
@@ -50,17 +49,8 @@ fn named() -> Cloud {
     cloud
 }
 
-fn door(cloud: Cloud, name: &str) -> Door {
-    let snapshot = Snapshot {
-        intent: cloud.intent,
-        facts: cloud.facts,
-        ..Snapshot::default()
-    };
-    Door::open_to(name, snapshot)
-}
-
 async fn trace(cloud: Cloud, name: &str, arguments: &[&str]) -> Said {
-    door(cloud, name)
+    Door::of(cloud, name)
         .ask(&[&["trace"], arguments].concat())
         .await
 }
@@ -210,7 +200,7 @@ async fn a_packet_for_many_is_said_with_all_who_get_it() {
 
 #[tokio::test]
 async fn a_port_whose_switch_is_not_here_cannot_be_captured() {
-    let door = door(named(), "captured");
+    let door = Door::of(named(), "captured");
     let file = door.folder.join("app.pcapng");
     let said = door
         .ask(&["capture", "app", "--file", &file.to_string_lossy()])
@@ -222,7 +212,7 @@ async fn a_port_whose_switch_is_not_here_cannot_be_captured() {
 
 #[tokio::test]
 async fn a_flow_is_explained_by_the_same_names() {
-    let door = door(named(), "explained");
+    let door = Door::of(named(), "explained");
     let said = door
         .ask(&["trace", "--json", "app", "tcp to web port 22"])
         .await;

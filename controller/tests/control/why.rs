@@ -3,7 +3,6 @@
 use super::Door;
 use super::cloud::{self, Cloud};
 use sextant_controller::seat::{Seat, Seats};
-use sextant_controller::snapshot::Snapshot;
 use sextant_model::ChassisId;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -23,15 +22,6 @@ fn half_gone() -> Cloud {
     }
     cloud.mark_gone("h2", true);
     cloud
-}
-
-fn door(cloud: Cloud, name: &str) -> Door {
-    let snapshot = Snapshot {
-        intent: cloud.intent,
-        facts: cloud.facts,
-        ..Snapshot::default()
-    };
-    Door::open_to(name, snapshot)
 }
 
 /// Connected as long as this is held.
@@ -55,7 +45,7 @@ async fn status(door: &Door) -> String {
 
 #[tokio::test]
 async fn what_of_a_hypervisor_is_not_connected_is_said() {
-    let door = door(half_gone(), "half");
+    let door = Door::of(half_gone(), "half");
     let h1 = [&door.databases, &door.switches].map(|seats| connect(seats, "h1"));
     let (said, screen) = (why(&door, "a3").await, status(&door).await);
     assert!(said.contains(GONE), "{said}");
@@ -87,7 +77,7 @@ async fn what_of_a_hypervisor_is_not_connected_is_said() {
 
 #[tokio::test]
 async fn a_healthy_port_hears_of_peers_that_are_not_connected() {
-    let door = door(half_gone(), "peers");
+    let door = Door::of(half_gone(), "peers");
     let _h1 = [&door.databases, &door.switches].map(|seats| connect(seats, "h1"));
     let _database = connect(&door.databases, "h2");
     let said = why(&door, "a1").await;
@@ -121,7 +111,7 @@ async fn an_iface_id_that_no_port_has_is_named_where_the_port_has_no_interface()
         cloud.change_port("a1", |port| port.host_id = host.to_owned());
         let (id, mac) = (cloud::port_id("a1"), cloud.get_port("a1").mac_address);
         cloud.plug("typo", "h2");
-        let door = door(cloud, &format!("stray-{host}"));
+        let door = Door::of(cloud, &format!("stray-{host}"));
         let said = why(&door, "a1").await;
         assert!(said.contains(sentence), "{said}");
         let stray = format!("that no port has: {} on h2.", cloud::port_id("typo"));

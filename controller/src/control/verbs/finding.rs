@@ -4,6 +4,9 @@ use crate::control::visible::in_one_line;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// How many of several a finding names.
+const NAMED: usize = 5;
+
 /// How a thing is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -92,5 +95,21 @@ impl Finding {
         let advice = self.advice.as_ref();
         let advice = advice.map_or_else(String::new, |advice| format!("{:27}Do: {advice}\n", ""));
         format!("{}{advice}", self.show())
+    }
+}
+
+/// The first names, and how many more there are. `None`: there are none.
+pub(super) fn named<N: ToString>(names: impl IntoIterator<Item = N>) -> Option<String> {
+    let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
+    let shown = names
+        .iter()
+        .take(NAMED)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    match names.len() {
+        0 => None,
+        count if count > NAMED => Some(format!("{shown} and {} more", count - NAMED)),
+        _ => Some(shown),
     }
 }

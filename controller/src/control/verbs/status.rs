@@ -1,7 +1,7 @@
 //! `sextant status`: the cloud on one screen, what is wrong first.
 
 use super::connections::missing_of;
-use super::finding::{Finding, FindingState};
+use super::finding::{Finding, FindingState, named};
 use crate::control::table::count_of;
 use crate::control::{Give, OperatorView, Verb, VerbError};
 use crate::scarcity;
@@ -16,9 +16,6 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatusVerb {}
-
-/// How many names a line has.
-const NAMED: usize = 5;
 
 impl Verb for StatusVerb {
     type Row = Finding;
@@ -55,22 +52,6 @@ impl Verb for StatusVerb {
 
     fn show(&self, rows: &[Finding]) -> String {
         rows.iter().map(Finding::show_with_advice).collect()
-    }
-}
-
-/// The first names, and how many more there are.
-fn named<N: ToString>(names: impl IntoIterator<Item = N>) -> Option<String> {
-    let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
-    let shown = names
-        .iter()
-        .take(NAMED)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
-    match names.len() {
-        0 => None,
-        count if count > NAMED => Some(format!("{shown} and {} more", count - NAMED)),
-        _ => Some(shown),
     }
 }
 

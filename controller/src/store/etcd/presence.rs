@@ -139,7 +139,7 @@ impl ControllerPresence {
         let own = &self.instance;
         let contender = seen.contender.as_ref();
         match &seen.holder {
-            None => self.register(reached, lease).await?,
+            None => self.take_name(reached, lease, None).await?,
             Some(holder) if holder.instance == *own => {
                 self.is_named.send_replace(true);
                 if let Some(contender) = contender.filter(|one| *one != own && !holder.answers(one))
@@ -148,7 +148,7 @@ impl ControllerPresence {
                 }
             }
             Some(holder) if holder.was_at(self.place.as_deref()) => {
-                self.succeed(reached, lease, holder).await?;
+                self.take_name(reached, lease, Some(holder)).await?;
             }
             Some(holder) if holder.answers(own) => return Ok(None),
             // It may have ended, as this one did before it was started again: then its key goes with its lease.
@@ -206,37 +206,21 @@ impl ControllerPresence {
         Ok(seen)
     }
 
-    /// Takes the name, unless another process is faster.
-    async fn register(&self, reached: &Reached, lease: i64) -> Result<(), CallError> {
-        let key = self.layout.controller(&self.name);
-        let absent = [Compare::create_revision(key.clone(), CompareOp::Equal, 0)];
-        let value = NameHolder::new(&self.instance);
-        let taking = Txn::new()
-            .when(absent)
-            .and_then([put(key, value.written(), lease)]);
-        let taken = timely(reached.client.kv_client().txn(taking)).await?;
-        if taken.succeeded() {
-            self.is_named.send_replace(true);
-        }
-        Ok(())
-    }
-
-    /// Takes the name of a process that has ended, unless another one is faster.
-    async fn succeed(
+    /// Takes the name, which nobody has, or one that has ended. Another process may be faster.
+    async fn take_name(
         &self,
         reached: &Reached,
         lease: i64,
-        ended: &NameHolder,
+        ended: Option<&NameHolder>,
     ) -> Result<(), CallError> {
         let key = self.layout.controller(&self.name);
-        let unchanged = [Compare::value(
-            key.clone(),
-            CompareOp::Equal,
-            ended.written(),
-        )];
+        let unchanged = match ended {
+            None => Compare::create_revision(key.clone(), CompareOp::Equal, 0),
+            Some(ended) => Compare::value(key.clone(), CompareOp::Equal, ended.written()),
+        };
         let value = NameHolder::new(&self.instance);
         let taking = Txn::new()
-            .when(unchanged)
+            .when([unchanged])
             .and_then([put(key, value.written(), lease)]);
         let taken = timely(reached.client.kv_client().txn(taking)).await?;
         if taken.succeeded() {

@@ -3,7 +3,7 @@
 use super::member::Member;
 use super::settings;
 use etcd_client::{Client, PutOptions};
-use sextant_controller::store::{Etcd, Joined};
+use sextant_controller::store::{ClusterMembership, Etcd};
 use sextant_model::ControllerName;
 use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
@@ -103,7 +103,7 @@ async fn present(member: &Member) -> (Etcd, JoinHandle<()>) {
     (store, tokio::spawn(joined.presence))
 }
 
-async fn join(member: &Member, place: Option<&str>) -> (Etcd, Joined) {
+async fn join(member: &Member, place: Option<&str>) -> (Etcd, ClusterMembership) {
     let store = Etcd::open(&settings([member.url()])).await.unwrap();
     let joined = store.join(ControllerName::new("c1"), place.map(str::to_owned));
     (store, joined)

@@ -1,11 +1,11 @@
 //! Steps of a random cloud's delegated prefixes.
 
-use super::names::{network, subnet};
+use super::names::{network, subnet, subnet_id};
 use super::steps::Step;
 use crate::support::Cloud;
-use crate::support::cloud::{id, network_id};
+use crate::support::cloud::network_id;
 use ipnet::Ipv6Net;
-use sextant_model::{Delegation, PrefixSource, SubnetId};
+use sextant_model::{Delegation, PrefixSource};
 use std::sync::Arc;
 
 impl Step {
@@ -14,7 +14,6 @@ impl Step {
         reason = "and where there is nothing to change"
     )]
     pub(super) fn apply_to_delegations(&self, cloud: &mut Cloud) {
-        let subnet_id = |n, s| SubnetId(id(&subnet(n, s)));
         match *self {
             Self::SubnetDelegated(n, s, on)
                 if cloud.intent.subnets.contains_key(&subnet_id(n, s)) =>

@@ -1,12 +1,10 @@
 //! Random changes to ways out of the cloud.
 
-use super::names::{hypervisor, joined, network, router, subnet};
+use super::names::{has_network, hypervisor, joined, network, router, subnet, subnet_id};
 use super::steps::{PHYSICAL, Step};
 use crate::support::Cloud;
-use crate::support::cloud::{id, network_id, pool_id, port_id};
-use sextant_model::{
-    ExternalSettings, MacAddr, Outside, PrefixSource, Publish, RouterId, SubnetId,
-};
+use crate::support::cloud::{id, pool_id, port_id};
+use sextant_model::{ExternalSettings, MacAddr, Outside, PrefixSource, Publish, RouterId};
 use std::net::Ipv6Addr;
 
 const HEARD: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x51);
@@ -19,10 +17,7 @@ impl Step {
     pub(super) fn apply_to_gateways(&self, cloud: &mut Cloud) {
         let has_router =
             |cloud: &Cloud, r| cloud.intent.routers.contains_key(&RouterId(id(&router(r))));
-        let has_network =
-            |cloud: &Cloud, n| cloud.intent.networks.contains_key(&network_id(&network(n)));
         let gateway = |r| format!("gw-{}", router(r));
-        let subnet_id = |n, s| SubnetId(id(&subnet(n, s)));
         match *self {
             Self::Gateway(r, n) if has_router(cloud, r) && has_network(cloud, n) => {
                 cloud.gateway(&router(r), &network(n));

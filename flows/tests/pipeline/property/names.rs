@@ -1,7 +1,8 @@
 //! What the objects of a small cloud are called.
 
 use crate::support::Cloud;
-use sextant_model::ChassisId;
+use crate::support::cloud::{id, network_id};
+use sextant_model::{ChassisId, SubnetId};
 
 pub(super) fn network(n: u8) -> String {
     format!("n{n}")
@@ -34,4 +35,13 @@ pub(super) fn router(n: u8) -> String {
 
 pub(super) fn subnet(network: u8, n: u8) -> String {
     format!("s{network}-{n}")
+}
+
+pub(super) fn subnet_id(network: u8, n: u8) -> SubnetId {
+    SubnetId(id(&subnet(network, n)))
+}
+
+pub(super) fn has_network(cloud: &Cloud, n: u8) -> bool {
+    let networks = &cloud.intent.networks;
+    networks.contains_key(&network_id(&network(n)))
 }

@@ -5,7 +5,7 @@ use crate::support::Cloud;
 use crate::support::cloud::{id, network_id, port_id};
 use sextant_model::{
     ChassisId, EncapKind, Endpoints, HostRoute, Ipv6Mode, Key, NetworkType, Object, ObjectKey,
-    Reassembly, RouterId, ServerIdentity, SubnetId,
+    Reassembly, RouterId, ServerIdentity,
 };
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
@@ -305,21 +305,18 @@ impl Step {
         reason = "and where there is nothing to change"
     )]
     fn apply_to_networks(&self, cloud: &mut Cloud) {
-        let exists =
-            |cloud: &Cloud, n| cloud.intent.networks.contains_key(&network_id(&network(n)));
-        let subnet_id = |n, s| SubnetId(id(&subnet(n, s)));
         match *self {
-            Self::Network(n) if !exists(cloud, n) => cloud.network(&network(n)),
+            Self::Network(n) if !has_network(cloud, n) => cloud.network(&network(n)),
             Self::DeleteNetwork(n) => {
                 cloud.delete(&Key::Object(ObjectKey::Network(network_id(&network(n)))))
             }
-            Self::NetworkUp(n, up) if exists(cloud, n) => {
+            Self::NetworkUp(n, up) if has_network(cloud, n) => {
                 cloud.change_network(&network(n), |network| network.admin_state_up = up);
             }
-            Self::NetworkMtu(n, mtu) if exists(cloud, n) => {
+            Self::NetworkMtu(n, mtu) if has_network(cloud, n) => {
                 cloud.change_network(&network(n), |network| network.mtu = mtu);
             }
-            Self::NetworkOutside(n, outside) if exists(cloud, n) => {
+            Self::NetworkOutside(n, outside) if has_network(cloud, n) => {
                 if outside {
                     cloud.put_outside(&network(n), PHYSICAL, Some(100 + u32::from(n)));
                 } else {
@@ -351,12 +348,9 @@ impl Step {
         reason = "and where there is nothing to change"
     )]
     fn apply_to_advertisements(&self, cloud: &mut Cloud) {
-        let exists =
-            |cloud: &Cloud, n| cloud.intent.networks.contains_key(&network_id(&network(n)));
-        let subnet_id = |n, s| SubnetId(id(&subnet(n, s)));
         match *self {
             Self::LifetimeOfRouters(lifetime) => set_lifetime(cloud, lifetime),
-            Self::NetworkTags(n, bits) if exists(cloud, n) => {
+            Self::NetworkTags(n, bits) if has_network(cloud, n) => {
                 let tags = TAGS.iter().zip(0..).filter(|(_, bit)| bits >> bit & 1 == 1);
                 let tags = tags.map(|(tag, _)| (*tag).to_owned()).collect();
                 cloud.change_network(&network(n), |network| network.meta.tags = tags);

@@ -1,7 +1,7 @@
 //! Where the port is, and whether its flows are there.
 
 use super::Case;
-use crate::control::verbs::finding::Finding;
+use crate::control::verbs::finding::{Finding, named};
 use crate::port_history::INTERFACE_ELSEWHERE;
 use sextant_model::{ChassisId, Network, Ownership, Port};
 
@@ -139,8 +139,6 @@ fn without_effect<'c>(case: &'c Case<'_>) -> Option<&'c str> {
 
 /// Interfaces whose id no port has, those on the hypervisor where the port is asked for first. `None`: there are none.
 fn strays(case: &Case<'_>, asked: Option<&ChassisId>) -> Option<String> {
-    /// How many are named.
-    const MOST: usize = 5;
     let facts = &case.snapshot.facts;
     let strays = facts.plugged().iter();
     let mut strays: Vec<_> = strays
@@ -148,18 +146,11 @@ fn strays(case: &Case<'_>, asked: Option<&ChassisId>) -> Option<String> {
         .map(|(id, plugged)| (asked != Some(&plugged.chassis), id, &plugged.chassis))
         .collect();
     strays.sort_unstable();
-    let shown = strays.iter().take(MOST);
-    let shown: Vec<String> = shown
-        .map(|(_, id, chassis)| format!("{id} on {chassis}"))
-        .collect();
-    let more = match strays.len().saturating_sub(MOST) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    (!shown.is_empty()).then(|| {
-        let shown = shown.join(", ");
-        format!(" Interfaces have an iface-id that no port has: {shown}{more}.")
-    })
+    let strays = strays.into_iter();
+    let names = named(strays.map(|(_, id, chassis)| format!("{id} on {chassis}")))?;
+    Some(format!(
+        " Interfaces have an iface-id that no port has: {names}."
+    ))
 }
 
 fn asked_for(case: &Case<'_>) -> Option<Finding> {

@@ -2,13 +2,10 @@
 
 use super::Case;
 use crate::control::verbs::connections::missing_of;
-use crate::control::verbs::finding::{Finding, FindingState};
+use crate::control::verbs::finding::{Finding, FindingState, named};
 use crate::control::verbs::probe::{AskedProbe, probe};
 use sextant_model::{ChassisId, Network, RouterId};
 use std::collections::BTreeSet;
-
-/// How many hypervisors a finding names.
-const MOST_NAMED: usize = 5;
 
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     let (Some(chassis), Some(network)) = (&case.chassis, case.network()) else {
@@ -74,22 +71,14 @@ fn peers(case: &Case<'_>, chassis: &ChassisId, network: &Network) -> Option<Find
     let peers = facts
         .chassis_with(network.id)
         .filter(|peer| *peer != chassis);
-    let lost: Vec<String> = peers
+    let lost = peers
         .filter_map(|peer| Some((peer, missing_of(case.known, facts, peer)?)))
-        .map(|(peer, missing)| format!("{peer} ({missing})"))
-        .collect();
-    if lost.is_empty() {
-        return None;
-    }
-    let (count, shown) = (lost.len(), lost[..lost.len().min(MOST_NAMED)].join(", "));
-    let more = match count.saturating_sub(MOST_NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
+        .map(|(peer, missing)| format!("{peer} ({missing})"));
+    let names = named(lost)?;
     Some(Finding::hint(
         "peers",
         format!(
-            "Guests of this network may not be reached on hypervisors that are not connected: {shown}{more}."
+            "Guests of this network may not be reached on hypervisors that are not connected: {names}."
         ),
         "sextant status; on each of them: does ovs-vswitchd answer? ovs-appctl -t ovs-vswitchd version".to_owned(),
     ))
